@@ -1,0 +1,73 @@
+"""Why a model that aces a benchmark does not help its users: gap decomposition from randomised trials.
+
+Names are loaded when first used, so that ``import rctgap`` and ``rctgap --help`` are quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "Arm": "trial",
+    "BenchmarkCard": "cards",
+    "Borrowing": "trial",
+    "Chain": "stages",
+    "DEFAULT_CHAIN": "stages",
+    "Design": "trial",
+    "Dictionary": "dictionary",
+    "Estimand": "estimands",
+    "Exclusion": "trial",
+    "GapDecomposition": "results",
+    "MomentKey": "estimands",
+    "RctgapError": "errors",
+    "RctgapWarning": "errors",
+    "Stage": "stages",
+    "StageEstimates": "estimates",
+    "StageScores": "scores",
+    "Transition": "stages",
+    "TrialData": "trial",
+    "codebook": "codebook",
+    "decompose": "decomposition",
+    "estimate_frequentist": "frequentist",
+    "load": "export",
+    "read_analysis": "analysis",
+    "read_card": "cards",
+    "read_dictionary": "dictionary",
+    "read_trial": "trial",
+    "run_analysis": "analysis",
+    "run_checks": "checks",
+    "save": "export",
+    "score_stages": "scores",
+    "write_report": "report",
+}
+
+__all__ = ["__version__", *sorted(_WHERE)]  # noqa: PLE0604 - names of the table above
+
+if TYPE_CHECKING:
+    from rctgap.analysis import read_analysis, run_analysis
+    from rctgap.cards import BenchmarkCard, read_card
+    from rctgap.checks import run_checks
+    from rctgap.codebook import codebook
+    from rctgap.decomposition import decompose
+    from rctgap.dictionary import Dictionary, read_dictionary
+    from rctgap.errors import RctgapError, RctgapWarning
+    from rctgap.estimands import Estimand, MomentKey
+    from rctgap.estimates import StageEstimates
+    from rctgap.export import load, save
+    from rctgap.frequentist import estimate_frequentist
+    from rctgap.report import write_report
+    from rctgap.results import GapDecomposition
+    from rctgap.scores import StageScores, score_stages
+    from rctgap.stages import DEFAULT_CHAIN, Chain, Stage, Transition
+    from rctgap.trial import Arm, Borrowing, Design, Exclusion, TrialData, read_trial
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'rctgap' has no attribute {name!r}")
+    return getattr(import_module(f"rctgap.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE})

@@ -1,0 +1,129 @@
+"""Where a result's numbers come from: systems, settings, attrition, margins, and the card's assumptions."""
+
+from rctgap.cards import BenchmarkCard
+from rctgap.estimands import ALL_ARMS
+from rctgap.estimates import StageEstimates
+from rctgap.results import (
+    AssumptionRow,
+    AttritionRow,
+    ComponentRow,
+    GapDecomposition,
+    MarginRow,
+    Settings,
+    SystemRow,
+)
+from rctgap.scores import StageScores
+from rctgap.stages import Chain
+from rctgap.trial import Arm
+
+__all__ = ["assumption_rows", "attrition_rows", "margin_rows", "mixed_steps", "settings_of", "system_rows"]
+
+
+def mixed_steps(scores: StageScores, arm: Arm) -> tuple[str, ...]:
+    """Transitions of an arm's chain at which the system changes, or whose rows mix systems."""
+    found = []
+    for start, to, _ in scores.chain.steps:
+        before, after = (set(scores.systems[arm.label, stage.name]) for stage in (start, to))
+        if before and after and (before != after or len(after) > 1):
+            found.append(to.name)
+    return tuple(found)
+
+
+def settings_of(estimates: StageEstimates) -> Settings:
+    """The words that head every table of this result."""
+    scores, estimand = estimates.scores, estimates.estimand
+    answers = scores.answers
+    items = set(answers["item"].dropna()) | set(scores.runs["item"].dropna())
+    return Settings(
+        items=estimand.items,
+        item_weights=estimand.item_weights_name,
+        arm_weights=estimand.arm_weights_name,
+        non_users=estimand.non_users or "",
+        method=estimates.method,
+        estimator=estimates.estimator,
+        covariance=estimates.covariance,
+        small_sample=estimates.small_sample_name,
+        level=estimates.level,
+        stages=scores.chain.names,
+        arms=tuple(arm.label for arm in scores.design.arms),
+        control=scores.design.control or "",
+        n_answers=round(float(answers["count"].sum())),
+        n_runs=round(float(scores.runs["count"].sum())),
+        n_participants=int(answers["participant"].nunique()) if scores.participants else None,
+        n_items=len(items) or None,
+        paired=scores.paired,
+    )
+
+
+def attrition_rows(scores: StageScores) -> tuple[AttritionRow, ...]:
+    """Answers that entered and left each step."""
+    return tuple(AttritionRow(one.step, one.arm, one.n_in, one.n_out, one.reason) for one in scores.attrition)
+
+
+def margin_rows(scores: StageScores) -> tuple[MarginRow, ...]:
+    """Published figures beside those found."""
+    return tuple(
+        MarginRow(
+            ", ".join(f"{column} = {value}" for column, value in one.where),
+            one.column,
+            one.declared,
+            one.found,
+            one.agrees,
+            one.fits,
+            one.fit_detail,
+            one.source,
+        )
+        for one in scores.margins
+    )
+
+
+def system_rows(scores: StageScores) -> tuple[SystemRow, ...]:
+    """Which system and instrument stand behind each arm's stages."""
+    return tuple(
+        SystemRow(
+            arm.label,
+            stage.name,
+            arm.tested,
+            scores.systems[arm.label, stage.name],
+            arm.rows_of(stage.name) if arm.borrows(stage.name) else "",
+            next((loan.because for loan in arm.borrowed if loan.stage == stage.name), ""),
+            stage.instrument,
+        )
+        for arm in scores.design.arms
+        for stage in scores.chain.stages
+    )
+
+
+def assumption_rows(result: GapDecomposition, chain: Chain, card: BenchmarkCard | None) -> tuple[AssumptionRow, ...]:
+    """Every assumption of the card, and of the transitions, with the component that bears on it."""
+    declared = {one.id: one for one in card.assumptions} if card is not None else {}
+    known = tuple(dict.fromkeys([*declared, *chain.assumptions]))
+    rows = []
+    for name in known:
+        entry = declared.get(name)
+        step = next((one for one in chain.transitions if name in one.assumptions), None)
+        component = result.row(step.to, ALL_ARMS) if step else None
+        spoken = component is not None and bool(component.assumption_ids)
+        rows.append(
+            AssumptionRow(
+                assumption_id=name,
+                question=entry.question if entry else "",
+                declared_answer=entry.answer if entry else "",
+                declared_holds=entry.holds_at_deployment if entry else "",
+                status="untested",
+                joint_with=";".join(one for one in step.assumptions if one != name) if step else "",
+                estimate=component.estimate if component and spoken else None,
+                lower=component.lower if component and spoken else None,
+                upper=component.upper if component and spoken else None,
+                evidence=_evidence(component, spoken=spoken),
+            )
+        )
+    return tuple(rows)
+
+
+def _evidence(component: ComponentRow | None, *, spoken: bool) -> str:
+    if component is None:
+        return "no transition of this analysis bears on it"
+    if not spoken:
+        return f"component {component.quantity} is not attributed to an assumption: {component.note}"
+    return f"components.csv: arm {component.arm}, quantity {component.quantity}; staged evaluation has not been run"

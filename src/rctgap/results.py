@@ -1,0 +1,301 @@
+"""The records of a result: flat, frozen, and the only source of every table, figure and file."""
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from rctgap.estimates import StageEstimates
+
+__all__ = [
+    "AssumptionRow",
+    "AttritionRow",
+    "CheckResult",
+    "ComponentRow",
+    "EffectRow",
+    "GapDecomposition",
+    "MarginRow",
+    "Settings",
+    "ShareRow",
+    "StageRow",
+    "SystemRow",
+]
+
+type Status = Literal["pass", "fail", "warning", "not_applicable"]
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentRow:
+    """One row of components.csv; columns as in the file."""
+
+    arm: str
+    quantity: str
+    kind: str
+    family: str
+    assumption_ids: str
+    estimate: float | None
+    std_error: float | None
+    df: float | None
+    lower: float | None
+    upper: float | None
+    level: float
+    interval: str
+    method: str
+    estimator: str
+    covariance: str
+    small_sample: str
+    items: str
+    item_weights: str
+    arm_weights: str
+    scores: str
+    share_of_gap: float | None
+    lost: float | None
+    gained: float | None
+    lost_count: int | None
+    gained_count: int | None
+    n: int
+    clusters: int
+    note: str
+    simultaneous_lower: float | None = None
+    simultaneous_upper: float | None = None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What makes the row unique."""
+        return (
+            self.arm,
+            self.quantity,
+            self.method,
+            self.estimator,
+            self.covariance,
+            self.items,
+            self.item_weights,
+            self.scores,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StageRow:
+    """One row of stages.csv."""
+
+    arm: str
+    stage: str
+    system: str
+    estimate: float | None
+    std_error: float | None
+    lower: float | None
+    upper: float | None
+    level: float
+    interval: str
+    method: str
+    n: int
+    covariance: str
+    items: str
+    item_weights: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRow:
+    """One row of shares.csv."""
+
+    arm: str
+    quantity: str
+    estimate: float | None
+    method: str
+    set_type: str
+    lower: float | None
+    upper: float | None
+    level: float
+    denominator: str
+    items: str
+    item_weights: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRow:
+    """The realized effect on another scale: risk ratio or odds ratio."""
+
+    arm: str
+    quantity: str
+    estimate: float | None
+    lower: float | None
+    upper: float | None
+    level: float
+    items: str
+    item_weights: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttritionRow:
+    """One row of attrition.csv."""
+
+    step: str
+    arm: str
+    n_in: int
+    n_out: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarginRow:
+    """A published figure beside the one found."""
+
+    label: str
+    column: str
+    declared: str
+    found: str
+    agrees: bool
+    fits: str
+    fit_detail: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class SystemRow:
+    """Which system and which instrument made a stage's scores in an arm."""
+
+    arm: str
+    stage: str
+    under_test: str
+    found: tuple[str, ...]
+    borrowed_from: str
+    because: str
+    instrument: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AssumptionRow:
+    """One row of assumptions.csv."""
+
+    assumption_id: str
+    question: str
+    declared_answer: str
+    declared_holds: str
+    status: str
+    joint_with: str
+    estimate: float | None
+    lower: float | None
+    upper: float | None
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One row of checks.csv."""
+
+    check: str
+    status: Status
+    assumption_ids: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What was asked: the words that head every table."""
+
+    items: str
+    item_weights: str
+    arm_weights: str
+    non_users: str
+    method: str
+    estimator: str
+    covariance: str
+    small_sample: str
+    level: float
+    stages: tuple[str, ...]
+    arms: tuple[str, ...]
+    control: str
+    n_answers: int
+    n_runs: int
+    n_participants: int | None
+    n_items: int | None
+    paired: bool
+    suppress_below: int = 5
+    allow_mixed_systems: bool = False
+
+
+@dataclass(frozen=True)
+class GapDecomposition:
+    """The gap between benchmark and outcome, split by transition, with everything a reader needs beside it.
+
+    `tidy()` is the one frame; printers, figures and files read it or the records that it is
+    made of. The rows under other estimands (items random beside fixed, standardised beside
+    observed mix) are kept with the main ones and told apart by `items` and `item_weights`.
+    """
+
+    title: str
+    settings: Settings
+    components: tuple[ComponentRow, ...]
+    stages: tuple[StageRow, ...]
+    other_stages: tuple[StageRow, ...]
+    shares: tuple[ShareRow, ...]
+    effects: tuple[EffectRow, ...]
+    attrition: tuple[AttritionRow, ...]
+    margins: tuple[MarginRow, ...]
+    systems: tuple[SystemRow, ...]
+    assumptions: tuple[AssumptionRow, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    checks: tuple[CheckResult, ...] = ()
+    estimates: "StageEstimates | None" = field(default=None, compare=False, repr=False)
+
+    def tidy(self) -> "pd.DataFrame":
+        """Every component, gap, effect and conditional as one frame, one row each (columns of components.csv)."""
+        return records_frame(self.components, ComponentRow)
+
+    def main(self) -> tuple[ComponentRow, ...]:
+        """Rows of the estimand that was asked for, without those shown beside it."""
+        chosen = self.settings
+        return tuple(
+            row
+            for row in self.components
+            if (row.items, row.item_weights, row.covariance) == (chosen.items, chosen.item_weights, chosen.covariance)
+        )
+
+    def row(self, quantity: str, arm: str = "all") -> ComponentRow:
+        """The main row of a quantity.
+
+        Raises
+        ------
+        KeyError
+            No such arm or quantity.
+        """
+        for row in self.main():
+            if (row.arm, row.quantity) == (arm, quantity):
+                return row
+        raise KeyError((arm, quantity))
+
+    @property
+    def final(self) -> bool:
+        """Whether no check forbids calling the result final."""
+        return not any(check.status == "fail" and check.check in FORBIDDING for check in self.checks) or (
+            self.settings.allow_mixed_systems
+            and not any(check.status == "fail" and check.check in FORBIDDING - {"same_system"} for check in self.checks)
+        )
+
+    def __str__(self) -> str:
+        from rctgap.tables import result_text  # noqa: PLC0415 - pandas is loaded when something is printed
+
+        return result_text(self)
+
+    def plot(self) -> "Figure":
+        """Draw the accuracy ladder: benchmark to decision, with control beside it."""
+        from rctgap.plots import ladder  # noqa: PLC0415 - matplotlib is loaded when something is drawn
+
+        return ladder(self)
+
+
+FORBIDDING = frozenset({"same_system", "other_route", "embedded_counts"})
+
+
+def records_frame(rows: tuple[Any, ...], kind: type) -> "pd.DataFrame":
+    """Records of one kind as a frame, with the kind's columns even where there are no rows."""
+    import pandas as pd  # noqa: PLC0415 - loaded when a frame is asked for
+
+    names = [one.name for one in fields(kind)]
+    return pd.DataFrame([[getattr(row, name) for name in names] for row in rows], columns=names)

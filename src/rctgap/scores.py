@@ -1,0 +1,359 @@
+"""Stage scores: what each answer and each benchmark run scored at each stage, collapsed to patterns."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from rctgap.dictionary import Table
+from rctgap.documents import nearest
+from rctgap.errors import DataError, Fault
+from rctgap.margins import MarginComparison
+from rctgap.stages import Chain, Stage
+from rctgap.trial import AttritionStep, Design, TrialData, counts
+
+__all__ = ["StageScores", "score_stages"]
+
+KEYS = ("arm", "item", "participant", "used", "marginal")
+
+
+@dataclass(frozen=True, slots=True)
+class StageScores:
+    """Scores in the form that every estimator takes.
+
+    Attributes
+    ----------
+    chain : Chain
+    design : Design
+    systems : mapping of (arm, stage) to tuple of str
+        The systems named by the rows that the arm's stage rests on; empty where none is stated.
+    paired : bool
+        False where the trial gives marginal (binomial) counts, so that stages of one answer
+        cannot be joined.
+    participants, items : bool
+        Whether participants are identified, and which arms' answers carry items.
+    attrition : tuple of AttritionStep
+    margins : tuple of MarginComparison
+    """
+
+    chain: Chain
+    design: Design
+    systems: Mapping[tuple[str, str], tuple[str, ...]]
+    paired: bool
+    participants: bool
+    attrition: tuple[AttritionStep, ...]
+    margins: tuple[MarginComparison, ...] = ()
+    notes: tuple[str, ...] = ()
+    _answers: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+    _runs: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+
+    @property
+    def answers(self) -> pd.DataFrame:
+        """Answer patterns: arm, item, participant, used, one column per trial stage, count."""
+        return self._answers.copy()
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """Benchmark patterns: system, item, score, count."""
+        return self._runs.copy()
+
+    @property
+    def trial_stages(self) -> tuple[Stage, ...]:
+        """Stages observed on answers."""
+        return tuple(stage for stage in self.chain.stages if stage.source != "benchmark")
+
+    def non_users(self) -> int:
+        """Answers of AI-arm participants who never wrote to the system."""
+        labels = [arm.label for arm in self.design.arms]
+        mine = self._answers[self._answers["arm"].isin(labels)]
+        return int(mine.loc[~mine["used"], "count"].sum())
+
+
+def score_stages(trial: TrialData, stages: Chain | Sequence[Stage]) -> StageScores:
+    """Take each stage's scores from the trial's columns.
+
+    Parameters
+    ----------
+    trial : TrialData
+    stages : Chain or sequence of Stage
+        A sequence gets the transitions of the default stage names.
+
+    Returns
+    -------
+    StageScores
+
+    Raises
+    ------
+    DataError
+        A score column that is missing or holds a value outside [0, 1], a benchmark stage
+        without benchmark data, no benchmark run of an arm's system, or a stage with no
+        score in an arm that needs it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from rctgap.scores import score_stages
+    >>> from rctgap.stages import Stage
+    >>> from rctgap.trial import Design, read_trial
+    >>> frame = pd.DataFrame({"arm": ["a1", "a1"], "conversation": [1, 1], "decision": [1, 0], "count": [30, 40]})
+    >>> trial = read_trial(frame, design=Design(ai=["a1"]))
+    >>> scores = score_stages(trial, [Stage("conversation"), Stage("decision")])
+    >>> scores.answers[["conversation", "decision", "count"]].values.tolist()
+    [[1.0, 0.0, 40.0], [1.0, 1.0, 30.0]]
+    """
+    chain = Chain.of(stages)
+    answers = trial.answers
+    arm = trial.column("arm") or "arm"
+    answers = answers[answers[arm].isin(trial.design.labels)].reset_index(drop=True)
+    attrition = trial.attrition + _unused_arms(trial, arm)
+    marginal = _marginal_stages(trial.table, chain)
+    wide = _keyed(answers, trial)
+    parts = [_paired_part(wide, answers, trial, chain)] if not marginal else _marginal_parts(wide, answers, trial, chain)
+    patterns = _collapse(pd.concat(parts, ignore_index=True), [*KEYS, *_trial_names(chain)])
+    runs = _benchmark(trial, chain)
+    _check_presence(patterns, runs, chain, trial.design)
+    return StageScores(
+        chain,
+        trial.design,
+        _systems(answers, trial, chain, runs),
+        not marginal,
+        bool(trial.column("participant")) and bool(wide["participant"].notna().all()),
+        attrition + _missing_scores(patterns, chain, trial.design),
+        trial.margins,
+        tuple(_notes(wide, answers, trial)),
+        patterns,
+        runs,
+    )
+
+
+def _trial_names(chain: Chain) -> list[str]:
+    return [stage.name for stage in chain.stages if stage.source != "benchmark"]
+
+
+def _unused_arms(trial: TrialData, arm: str) -> tuple[AttritionStep, ...]:
+    frame = trial.answers
+    size = counts(frame, trial.table).groupby(frame[arm].astype("string"), sort=True).sum()
+    return tuple(
+        AttritionStep("arms", str(label), int(total), 0, "arm not in this analysis")
+        for label, total in size.items()
+        if label not in trial.design.labels
+    )
+
+
+def _keyed(answers: pd.DataFrame, trial: TrialData) -> pd.DataFrame:
+    """The columns that say whose answer to what a row is."""
+
+    def text(role: str) -> "pd.Series[str]":
+        name = trial.column(role)
+        blank = pd.Series(pd.NA, index=answers.index, dtype="string")
+        return blank if name is None else answers[name].astype("string")
+
+    used = trial.column("used")
+    wrote = pd.Series(data=True, index=answers.index) if used is None else answers[used].astype("boolean").fillna(True)
+    return pd.DataFrame(
+        {
+            "arm": text("arm"),
+            "item": text("item"),
+            "participant": text("participant"),
+            "used": wrote.astype("bool"),
+            "marginal": "",
+            "count": counts(answers, trial.table).astype("float64"),
+        }
+    )
+
+
+def _notes(wide: pd.DataFrame, answers: pd.DataFrame, trial: TrialData) -> Iterable[str]:
+    used = trial.column("used")
+    if used is not None and bool(answers[used].isna().any()):
+        yield "A blank in the column of role `used` is taken to mean that the participant used the system."
+    people = wide[["participant", "item"]].dropna()
+    if len(people) and bool(people.duplicated().any()):
+        yield "Some participants answered the same item more than once; their answers stay in one cluster."
+
+
+def _numbers(frame: pd.DataFrame, column: str, file: str) -> "pd.Series[float]":
+    if column not in frame.columns:
+        raise DataError(Fault("the score column is missing", nearest(column, map(str, frame.columns)), file, column))
+    values = pd.to_numeric(frame[column], errors="coerce").astype("float64")
+    wrong = (values.isna() & frame[column].notna()) | (values < 0) | (values > 1) | np.isinf(values)
+    if bool(wrong.any()):
+        raise DataError(
+            *(
+                Fault("a score is not a number in [0, 1]", "Rescale it, higher being better", file, column, int(row) + 1,
+                      str(frame[column].iloc[int(row)])[:40])
+                for row in np.flatnonzero(wrong.to_numpy())[:20]
+            )
+        )
+    return values
+
+
+def _paired_part(wide: pd.DataFrame, answers: pd.DataFrame, trial: TrialData, chain: Chain) -> pd.DataFrame:
+    file = trial.sources.get("trial", "trial")
+    part = wide.copy()
+    for stage in chain.stages:
+        if stage.source != "benchmark":
+            part[stage.name] = _numbers(answers, stage.column, file)
+    return part
+
+
+def _marginal_stages(table: Table, chain: Chain) -> bool:
+    """Whether scores come as successes and trials per stage, rather than answer by answer."""
+    staged = {field.stage or field.name for field in table.by_role("successes")}
+    wanted = set(_trial_names(chain))
+    if not staged & wanted:
+        return False
+    if not wanted <= staged:
+        lacking = sorted(wanted - staged)
+        raise DataError(
+            Fault(
+                f"stages {', '.join(sorted(staged & wanted))} are binomial counts, and {', '.join(lacking)} are not",
+                "Give every trial stage as successes and trials, or every one as scores",
+                place="stages",
+            )
+        )
+    return True
+
+
+def _marginal_parts(wide: pd.DataFrame, answers: pd.DataFrame, trial: TrialData, chain: Chain) -> list[pd.DataFrame]:
+    parts = []
+    for name in _trial_names(chain):
+        won, tried = _binomial(answers, trial.table, name)
+        for score, number in ((1.0, won), (0.0, tried - won)):
+            part = wide.copy()
+            for other in _trial_names(chain):
+                part[other] = score if other == name else np.nan
+            part["count"] = number * wide["count"]
+            part["marginal"] = name
+            parts.append(part[part["count"] > 0])
+    return parts
+
+
+def _binomial(frame: pd.DataFrame, table: Table, stage: str) -> "tuple[pd.Series[float], pd.Series[float]]":
+    def column(role: str) -> "pd.Series[float]":
+        fields = table.by_role(role)
+        found = [field for field in fields if field.stage == stage] or [field for field in fields if not field.stage]
+        return frame[found[0].name].astype("float64").fillna(0.0)
+
+    return column("successes"), column("trials")
+
+
+def _collapse(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Alike rows as one, in an order that does not depend on the order of the rows."""
+    grouped = frame.groupby(keys, dropna=False, sort=True, observed=True)["count"].sum().reset_index()
+    return grouped[grouped["count"] > 0].reset_index(drop=True)
+
+
+def _benchmark(trial: TrialData, chain: Chain) -> pd.DataFrame:
+    stage = chain.stages[0]
+    empty = pd.DataFrame({"system": [], "item": [], "score": [], "count": []})
+    if stage.source != "benchmark":
+        return empty
+    runs, table = trial.runs, trial.runs_table
+    if runs is None or table is None:
+        raise DataError(Fault("the chain has a benchmark stage, and no benchmark data are given", "Give the runs, or leave the stage out", place="data.benchmark"))
+    system = stage.system_column or trial.run_column("system")
+    item = trial.run_column("item")
+    base = pd.DataFrame(
+        {
+            "system": runs[system].astype("string") if system else pd.Series(stage.system, index=runs.index, dtype="string"),
+            "item": runs[item].astype("string") if item else pd.Series(pd.NA, index=runs.index, dtype="string"),
+            "count": counts(runs, table).astype("float64"),
+        }
+    )
+    if table.by_role("successes"):
+        won, tried = _binomial(runs, table, stage.name)
+        parts = [base.assign(score=1.0, count=won * base["count"]), base.assign(score=0.0, count=(tried - won) * base["count"])]
+    else:
+        scores = _numbers(runs, _benchmark_column(table, stage, runs), trial.sources.get("benchmark", "benchmark"))
+        parts = [base.assign(score=scores)[scores.notna()]]
+    return _collapse(pd.concat(parts, ignore_index=True), ["system", "item", "score"])
+
+
+def _benchmark_column(table: Table, stage: Stage, runs: pd.DataFrame) -> str:
+    """The stage's column, or the one column of role score where the stage names none."""
+    scores = table.by_role("score")
+    if not stage.score and stage.name not in runs.columns and len(scores) == 1:
+        return scores[0].name
+    return stage.column
+
+
+def run_rows(runs: pd.DataFrame, system: str) -> "pd.Series[bool]":
+    """Benchmark rows of a system; rows that name none belong to every system."""
+    return (runs["system"] == system).fillna(False) | runs["system"].fillna("").eq("")
+
+
+def _check_presence(patterns: pd.DataFrame, runs: pd.DataFrame, chain: Chain, design: Design) -> None:
+    faults = []
+    for arm in design.arms:
+        for stage in chain.stages:
+            if stage.source == "benchmark":
+                if not run_rows(runs, arm.tested).any():
+                    known = runs["system"].dropna().astype(str).unique()
+                    faults.append(
+                        Fault("no benchmark run is of this arm's system", nearest(arm.tested, known), "benchmark", "system", value=arm.tested)
+                    )
+            elif not patterns.loc[patterns["arm"] == arm.rows_of(stage.name), stage.name].notna().any():
+                faults.append(
+                    Fault(f"arm {arm.rows_of(stage.name)!r} has no score at this stage", "Leave the stage out of the chain, or borrow it", "trial", stage.column)
+                )
+    if design.control is not None and not patterns.loc[patterns["arm"] == design.control, chain.last].notna().any():
+        faults.append(
+            Fault(f"the control arm {design.control!r} has no score at the last stage", "Give its decisions, or set `control: null`", "trial", chain[chain.last].column)
+        )
+    if faults:
+        raise DataError(*faults)
+
+
+def _systems(answers: pd.DataFrame, trial: TrialData, chain: Chain, runs: pd.DataFrame) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Which systems the rows behind each arm's stage name."""
+    arm_column = trial.column("arm") or "arm"
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for arm in trial.design.arms:
+        for stage in chain.stages:
+            if stage.source == "benchmark":
+                named = sorted(set(runs.loc[run_rows(runs, arm.tested), "system"].dropna().astype(str)) - {""})
+            elif stage.system:
+                named = [stage.system]
+            else:
+                column = stage.system_column or trial.column("system")
+                rows = answers[(answers[arm_column] == arm.rows_of(stage.name)) & answers[stage.column].notna()] if stage.column in answers else answers[answers[arm_column] == arm.rows_of(stage.name)]
+                if column is None:
+                    named = [_system_of_label(trial.design, arm.rows_of(stage.name))]
+                elif column not in rows:
+                    raise DataError(Fault("the system column is missing", nearest(column, map(str, rows.columns)), "trial", column))
+                else:
+                    named = sorted(set(rows[column].dropna().astype(str)))
+            found[arm.label, stage.name] = tuple(named)
+    return found
+
+
+def _system_of_label(design: Design, label: str) -> str:
+    """Without a system column, an arm's rows are of the system that the analysis says it used."""
+    return next((arm.tested for arm in design.arms if arm.label == label), label)
+
+
+def _missing_scores(patterns: pd.DataFrame, chain: Chain, design: Design) -> tuple[AttritionStep, ...]:
+    steps = []
+    if bool((patterns["marginal"] != "").any()):
+        return ()
+    for arm in design.arms:
+        rows = patterns[patterns["arm"] == arm.label]
+        total = int(rows["count"].sum())
+        for name in _trial_names(chain):
+            scored = int(rows.loc[rows[name].notna(), "count"].sum())
+            if not arm.borrows(name) and scored < total:
+                steps.append(AttritionStep("score", arm.label, total, scored, f"no score at stage {name}"))
+    return tuple(steps)
+
+
+def with_non_users(scores: StageScores, policy: str | None) -> StageScores:
+    """Apply `zero` or `exclude` to the task stages of answers whose participant never wrote."""
+    if policy not in ("zero", "exclude"):
+        return scores
+    frame = scores.answers
+    names = [stage.name for stage in scores.trial_stages if stage.name != scores.chain.last]
+    labels = [arm.label for arm in scores.design.arms]
+    idle = ~frame["used"] & frame["arm"].isin(labels)
+    frame.loc[idle, names] = 0.0 if policy == "zero" else np.nan
+    return replace(scores, _answers=frame)

@@ -1,0 +1,290 @@
+"""From influence sums to covariances: cluster corrections, degrees of freedom, joint matrices. Arrays only.
+
+A *cell* is one column: a stage of an arm on one item (or of the whole arm where items are not
+standardised). A *unit* is one row: an answer pattern, a participant, a benchmark run or an item.
+Every estimate is a weighted sum of cell means, so a quantity is a row `w` of weights over cells and
+the influence of unit `u` on it is ``sum_c w_c / n_c * f_uc * S_uc``, with `S` the unit's summed
+residuals in the cell and `f` its small-sample correction.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+__all__ = [
+    "Cells",
+    "Covariance",
+    "CovarianceName",
+    "Part",
+    "SmallSample",
+    "Units",
+    "cluster",
+    "effective_size",
+    "entering",
+    "items",
+    "robust",
+    "two_way",
+]
+
+type Array = npt.NDArray[np.float64]
+type CovarianceName = Literal["robust", "cluster", "cluster2", "item"]
+type SmallSample = Literal["CR1", "CR2", "CR3"]
+
+_LEVERAGE_POWER: dict[str, float] = {"CR0": 0.0, "CR1": 0.0, "CR2": 0.5, "CR3": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What each unit holds in each cell.
+
+    Attributes
+    ----------
+    residuals : sparse array, shape (U, C)
+        Sum over the unit's scores in the cell of score minus the cell's centre.
+    sizes : sparse array, shape (U, C)
+        Number of those scores, with the same sparsity as `residuals`.
+    multiplicity : ndarray, shape (U,)
+        How many alike units the row stands for.
+    """
+
+    residuals: sp.csr_array
+    sizes: sp.csr_array
+    multiplicity: Array
+
+    def stacked_on(self, other: "Units") -> "Units":
+        """Both sets of units as one, their cells shared."""
+        return Units(
+            sp.vstack([other.residuals, self.residuals], format="csr"),
+            sp.vstack([other.sizes, self.sizes], format="csr"),
+            np.concatenate([other.multiplicity, self.multiplicity]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The columns: `size` scores each, and `group`, the arm-by-item cell of the design, both shape (C,)."""
+
+    size: Array
+    group: npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One additive part of a covariance: `matrix` (Q, Q), and the `factor` (Q,) of each quantity."""
+
+    matrix: Array
+    factor: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Covariance:
+    """Sampling variances of Q quantities.
+
+    Attributes
+    ----------
+    parts : tuple of Part
+        Their sum is the covariance; a factor may differ by quantity.
+    df : ndarray, shape (Q,)
+        Degrees of freedom of the t reference; infinite for the normal.
+    clusters : ndarray, shape (Q,)
+        Number of independent units that enter the quantity.
+    floored : ndarray of bool, shape (Q,)
+        Where the two-way variance fell below the item variance, which is used instead.
+    """
+
+    parts: tuple[Part, ...]
+    df: Array
+    clusters: Array
+    floored: npt.NDArray[np.bool_]
+
+    @property
+    def variance(self) -> Array:
+        """Variance of each quantity, shape (Q,)."""
+        return np.asarray(sum(part.factor * np.diag(part.matrix) for part in self.parts), dtype=np.float64)
+
+    def joint(self, pivot: int, members: list[int]) -> Array:
+        """Covariance of `members` with the factors of quantity `pivot`, as Fieller and Wald sets need."""
+        chosen = np.ix_(members, members)
+        return np.asarray(sum(part.factor[pivot] * part.matrix[chosen] for part in self.parts), dtype=np.float64)
+
+
+def entering(units: Units, quantities: Array) -> Array:
+    """Units with a score in a cell that carries weight, shape (Q,)."""
+    return _touched(units, quantities).T @ units.multiplicity
+
+
+def _touched(units: Units, quantities: Array) -> Array:
+    present = sp.csr_array((np.ones_like(units.sizes.data), units.sizes.indices, units.sizes.indptr), units.sizes.shape)
+    return np.asarray((present @ (quantities != 0).T.astype(np.float64)) > 0, dtype=np.float64)
+
+
+def _leverage(units: Units, cells: Cells, power: float) -> Array:
+    """(1 - m/n)^-power for each stored entry; a unit that fills its cell has no residual, so 0 (pseudo-inverse)."""
+    room = 1.0 - units.sizes.data / cells.size[units.sizes.indices]
+    with np.errstate(divide="ignore"):
+        return np.where(room > 0, room**-power, 0.0) if power else np.ones_like(room)
+
+
+def _scaled(units: Units, cells: Cells, power: float) -> sp.csr_array:
+    data = units.residuals.data * _leverage(units, cells, power) / cells.size[units.residuals.indices]
+    return sp.csr_array((data, units.residuals.indices, units.residuals.indptr), units.residuals.shape)
+
+
+def _outer(units: Units, cells: Cells, quantities: Array, power: float = 0.0) -> Array:
+    """Sum over units of the outer product of their influence on the quantities, shape (Q, Q)."""
+    influence = _scaled(units, cells, power) @ quantities.T
+    return np.asarray((influence * units.multiplicity[:, None]).T @ influence)
+
+
+def _ratio(count: Array, lost: Array | float = 1.0) -> Array:
+    """count / (count - lost); undefined (NaN) where nothing is left, 0 where nothing entered."""
+    left = count - lost
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(count == 0, 0.0, np.where(left > 0, count / left, np.nan))
+
+
+def satterthwaite(units: Units, cells: Cells, quantities: Array) -> Array:
+    """Bell-McCaffrey degrees of freedom of CR2 under the identity working model.
+
+    With disjoint cell dummies the adjusted residual maker has inner products
+    ``P = D - V V'``, where ``V_uc = w_c f_uc m_uc n_c^-3/2`` and ``D`` is diagonal with
+    ``sum_c (w_c f_uc / n_c)^2 m_uc``; the degrees of freedom are ``tr(P)^2 / tr(P^2)``.
+
+    Parameters
+    ----------
+    units, cells : Units, Cells
+    quantities : ndarray, shape (Q, C)
+
+    Returns
+    -------
+    ndarray, shape (Q,)
+        NaN where the quantity has no unit or no residual variation is possible.
+
+    References
+    ----------
+    Bell and McCaffrey (2002), Survey Methodology 28(2); Pustejovsky and Tipton (2018),
+    doi 10.1080/07350015.2016.1247004.
+    """
+    factor = _leverage(units, cells, _LEVERAGE_POWER["CR2"])
+    columns, pointer, shape = units.sizes.indices, units.sizes.indptr, units.sizes.shape
+    n = cells.size[columns]
+    weight = units.multiplicity
+    own = sp.csr_array((factor**2 * units.sizes.data / n**2, columns, pointer), shape)
+    shared = sp.csr_array((factor * units.sizes.data / n**1.5, columns, pointer), shape)
+    cross = np.asarray((shared.T @ sp.diags_array(weight) @ shared).todense())
+    squared = quantities**2
+    diagonal = own @ squared.T
+    overlap = sp.csr_array((shared.data**2, columns, pointer), shape) @ squared.T
+    trace = weight @ (diagonal - overlap)
+    inner = np.einsum("qc,cd,qd->q", squared, cross**2, squared, optimize=True)
+    trace_of_square = weight @ (diagonal**2 - 2 * diagonal * overlap) + inner
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(trace_of_square > 0, trace**2 / trace_of_square, np.nan)
+
+
+def _welch(trial: Array, trial_df: Array, runs: Array, runs_df: Array) -> Array:
+    """Degrees of freedom of a sum of two independent variance estimates."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = (trial + runs) ** 2 / (trial**2 / trial_df + runs**2 / runs_df)
+    return np.where(runs == 0, trial_df, np.where(trial == 0, runs_df, total))
+
+
+def _design_cells(units: Units, cells: Cells, quantities: Array) -> Array:
+    """Distinct arm-by-item cells of the design that these units fill and the quantity weighs, shape (Q,)."""
+    filled = np.unique(units.sizes.indices)
+    groups, inverse = np.unique(cells.group[filled], return_inverse=True)
+    counts = np.zeros((quantities.shape[0], groups.size))
+    for column, group in zip(filled, inverse, strict=True):
+        counts[:, group] += quantities[:, column] != 0
+    return np.asarray((counts > 0).sum(axis=1), dtype=np.float64)
+
+
+def robust(answers: Units, runs: Units, cells: Cells, quantities: Array) -> Covariance:
+    """Heteroskedasticity-consistent HC1: answers independent, N/(N - p) within the trial and within the runs."""
+    parts = tuple(_hc1(units, cells, quantities) for units in (answers, runs))
+    size = entering(answers, quantities) + entering(runs, quantities)
+    return Covariance(parts, np.full(size.shape, np.inf), size, np.zeros(size.shape, dtype=np.bool_))
+
+
+def _hc1(units: Units, cells: Cells, quantities: Array) -> Part:
+    factor = _ratio(entering(units, quantities), _design_cells(units, cells, quantities))
+    return Part(_outer(units, cells, quantities), factor)
+
+
+def cluster(participants: Units, runs: Units, cells: Cells, quantities: Array, small_sample: SmallSample) -> Covariance:
+    """Cluster-robust by participant, with HC1, HC2 or HC3 for the independent benchmark runs.
+
+    CR1 is CR0 times G/(G - 1) and CR3 the jackknife, both against t(G - 1); CR2 is Bell and
+    McCaffrey's with Satterthwaite degrees of freedom. A quantity with a trial and a benchmark part
+    adds the variances and takes Welch's degrees of freedom.
+
+    References
+    ----------
+    Cameron and Miller (2015), doi 10.3368/jhr.50.2.317; Pustejovsky and Tipton (2018),
+    doi 10.1080/07350015.2016.1247004.
+    """
+    trial, trial_df = _clustered(participants, cells, quantities, small_sample)
+    alone, alone_df = _clustered(runs, cells, quantities, small_sample)
+    if small_sample == "CR1":
+        alone = _hc1(runs, cells, quantities)
+    df = _welch(_diagonal(trial), trial_df, _diagonal(alone), alone_df)
+    size = entering(participants, quantities) + entering(runs, quantities)
+    return Covariance((trial, alone), df, size, np.zeros(size.shape, dtype=np.bool_))
+
+
+def _diagonal(part: Part) -> Array:
+    return np.asarray(part.factor * np.diag(part.matrix), dtype=np.float64)
+
+
+def _clustered(units: Units, cells: Cells, quantities: Array, small_sample: SmallSample) -> tuple[Part, Array]:
+    count = entering(units, quantities)
+    matrix = _outer(units, cells, quantities, _LEVERAGE_POWER[small_sample])
+    enough = np.where(count == 1, np.nan, 1.0)
+    factor = _ratio(count) if small_sample == "CR1" else enough
+    df = satterthwaite(units, cells, quantities) if small_sample == "CR2" else np.maximum(count - 1, 0.0)
+    return Part(matrix, factor), df
+
+
+def items(units: Units, cells: Cells, quantities: Array) -> Covariance:
+    """Items drawn from a population: S/(S - 1) times the summed squares of item influences, t(S - 1)."""
+    count = entering(units, quantities)
+    part = Part(_outer(units, cells, quantities), _ratio(count))
+    return Covariance((part,), np.maximum(count - 1, 0.0), count, np.zeros(count.shape, dtype=np.bool_))
+
+
+def two_way(by_item: Units, by_participant: Units, by_answer: Units, cells: Cells, quantities: Array) -> Covariance:
+    """Items and participants both drawn: item plus participant minus answer variance, never below the item part.
+
+    References
+    ----------
+    Cameron, Gelbach and Miller (2011), doi 10.1198/jbes.2010.07136.
+    """
+    base = items(by_item, cells, quantities)
+    extra = [
+        Part(_outer(units, cells, quantities), sign * _ratio(entering(units, quantities)))
+        for units, sign in ((by_participant, 1.0), (by_answer, -1.0))
+    ]
+    gain = np.asarray(sum(_diagonal(part) for part in extra), dtype=np.float64)
+    tolerance = 1e-12 * _diagonal(base.parts[0])
+    floored = gain < -tolerance
+    idle = floored | (np.abs(gain) <= tolerance)
+    kept = [Part(part.matrix, np.where(idle, 0.0, part.factor)) for part in extra]
+    return Covariance((*base.parts, *kept), base.df, base.clusters, floored)
+
+
+def effective_size(units: Units, cells: Cells, quantities: Array) -> Array:
+    """Kish's effective number of units, 1 / sum of squared unit weights, shape (Q,).
+
+    The design effect is taken at its worst, scores of one unit being alike, because a stage
+    without variation cannot show its own.
+    """
+    share = sp.csr_array(
+        (units.sizes.data / cells.size[units.sizes.indices], units.sizes.indices, units.sizes.indptr), units.sizes.shape
+    )
+    weights = share @ np.abs(quantities).T
+    total = units.multiplicity @ weights
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(total > 0, total**2 / (units.multiplicity @ weights**2), 0.0)

@@ -3,16 +3,17 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from rctgap.estimands import MomentKey
 from rctgap.estimates import StageEstimates
+from rctgap.moments import item_mix
 
 __all__ = ["coverage_limits", "standing_notes"]
 
 FEW_ITEMS = 8.0
 NEAR_EDGE = 0.1
 ONE_ITEM_CARRIES = 0.5
-UNEVEN_MIX = 3.0
 
 
 def coverage_limits(estimates: StageEstimates, others: Sequence[StageEstimates] = ()) -> tuple[str, ...]:
@@ -28,28 +29,28 @@ def coverage_limits(estimates: StageEstimates, others: Sequence[StageEstimates] 
 
 
 def _item_limits(estimates: StageEstimates) -> Iterable[str]:
-    units = estimates.statistics.by_item
-    if units is None:
+    if estimates.statistics.by_item is None:
         return
     level = f"{100 * estimates.level:.0f} %"
     size = _effective_items(estimates)
     if size < FEW_ITEMS:
         yield (
-            f"Items random: the item mix is worth {size:.1f} equally weighted items. Simulated intervals at {level} "
-            "covered 83 to 90 % at a 6:1 mix of ten items; read them as too narrow."
+            f"Items random: the item mix is worth {size:.1f} equally weighted items. At a 6:1 mix of ten items "
+            f"simulated {level} intervals covered 83 to 90 %; read them as too narrow."
         )
     for key in _stage_keys(estimates):
+        who = f"{key.name} in arm {key.arm}"
         value = estimates.value(key)
         if min(value, 1 - value) < NEAR_EDGE:
             yield (
-                f"Items random: the mean of {key.name} in arm {key.arm} is {100 * value:.1f} %, near the edge. Simulated {level} "
-                "intervals over ten items covered 80 to 91 % there; no interval offered here is right for it."
+                f"Items random: the mean of {who} is {100 * value:.1f} %, near the edge. There simulated {level} "
+                "intervals over ten items covered 80 to 91 %; no interval offered here is right for it."
             )
         share, item_count = _heaviest_item(estimates, key)
-        if share > ONE_ITEM_CARRIES and item_count > 2:  # noqa: PLR2004 - two items always have a heavier one
+        if share > ONE_ITEM_CARRIES and item_count > 2:  # noqa: PLR2004 - one of two items is always heavier
             yield (
-                f"Items random: one item carries {100 * share:.0f} % of the item variation of {key.name} in arm {key.arm}. "
-                f"Simulated {level} intervals covered 65 % where one item in ten carries all errors."
+                f"Items random: one item carries {100 * share:.0f} % of the item variation of {who}. Where one item in "
+                f"ten carries all errors, simulated {level} intervals covered 65 %."
             )
 
 
@@ -74,13 +75,13 @@ def _effective_items(estimates: StageEstimates) -> float:
     return min(sizes, default=np.inf)
 
 
-def _item_weights(estimates: StageEstimates, key: MomentKey) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+def _item_weights(estimates: StageEstimates, key: MomentKey) -> npt.NDArray[np.float64]:
     found = estimates.statistics
     loading = found.loading[estimates.keys[key]] / found.cells.size
     units = found.by_item
     assert units is not None  # noqa: S101 - callers ask only where items are known
-    weights = np.asarray(units.sizes @ loading)
-    return weights / weights.sum()
+    weights: npt.NDArray[np.float64] = np.asarray(units.sizes @ loading, dtype=np.float64)
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
 def _heaviest_item(estimates: StageEstimates, key: MomentKey) -> tuple[float, int]:
@@ -104,8 +105,8 @@ def _single_cells(estimates: StageEstimates) -> Iterable[str]:
     alone = int(((estimates.statistics.cells.size == 1) & used).sum())
     if alone:
         yield (
-            f"{alone} cells of arm, item and stage hold a single score: {estimates.small_sample} leaves them out of the "
-            "variance (pseudo-inverse), so intervals that use them are too narrow."
+            f"{alone} cells of arm, item and stage hold a single score: {estimates.small_sample} leaves them out of "
+            "the variance (pseudo-inverse), so intervals that use them are too narrow."
         )
 
 
@@ -114,16 +115,27 @@ def standing_notes(estimates: StageEstimates) -> tuple[str, ...]:
     notes = ["The order of the stages is a scientific claim; another order would split the gap otherwise."]
     if estimates.estimand.items == "fixed":
         notes.append(
-            "Items fixed: intervals speak of these items only; over the population of such items they covered the truth "
-            "60 to 72 % of the time in simulation."
+            "Items fixed: intervals speak of these items only; in simulation they covered the truth of the population "
+            "of such items 60 to 72 % of the time."
         )
     if _uneven_answers(estimates):
         notes.append("Means weight answers, not participants, and participants gave different numbers of answers.")
+    unused = _items_without_weight(estimates)
+    if unused:
+        notes.append(f"Benchmark items that the item weights leave out: {', '.join(unused)}.")
     if any(arm.borrowed for arm in estimates.scores.design.arms):
         notes.extend(_borrowing(estimates))
     if estimates.estimand.non_users == "exclude" and estimates.scores.non_users():
-        notes.append("Non-users are excluded from the task stages and kept in the decisions: the outcome step is unpaired.")
+        notes.append(
+            "Non-users are excluded from the task stages and kept in the decisions: the outcome step is unpaired."
+        )
     return tuple(notes)
+
+
+def _items_without_weight(estimates: StageEstimates) -> list[str]:
+    mix = item_mix(estimates.scores, estimates.estimand)
+    known = estimates.scores.runs["item"].dropna().astype(str).unique()
+    return [] if mix is None else sorted(item for item in known if item not in mix)
 
 
 def _uneven_answers(estimates: StageEstimates) -> bool:

@@ -7,7 +7,7 @@ from rctgap.fields import Dictionary, Field, Margin, Table, text_of
 __all__ = ["codebook"]
 
 _ESCAPES = str.maketrans(
-    {character: f"\\{character}" for character in "\\|`*[]"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+    {character: f"\\{character}" for character in "\\|*[]"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 )
 
 

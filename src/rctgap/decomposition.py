@@ -1,7 +1,6 @@
 """The decomposition: estimates and a card in, a GapDecomposition out."""
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 
 from rctgap.cards import BenchmarkCard
@@ -57,7 +56,7 @@ def decompose(
     --------
     >>> import pandas as pd
     >>> import rctgap as rg
-    >>> frame = pd.DataFrame({"arm": ["a1"] * 3, "conversation": [1, 1, 0], "decision": [1, 0, 0], "count": [30, 40, 30]})
+    >>> frame = pd.DataFrame({"arm": "a1", "conversation": [1, 1, 0], "decision": [1, 0, 0], "count": [30, 40, 30]})
     >>> trial = rg.read_trial(frame, design=rg.Design(ai=["a1"]))
     >>> scores = rg.score_stages(trial, [rg.Stage("conversation"), rg.Stage("decision")])
     >>> estimand = rg.Estimand(items="fixed")
@@ -76,7 +75,7 @@ def decompose(
     scores = estimates.scores
     if card is not None:
         card.require(scores.chain.assumptions, "transitions")
-    others = list(_companions(estimates))
+    others, left_out = _companions(estimates)
     every = (estimates, *others)
     limits = coverage_limits(estimates, others)
     result = GapDecomposition(
@@ -92,7 +91,7 @@ def decompose(
         systems=system_rows(scores),
         assumptions=(),
         warnings=limits,
-        notes=(*estimates.notes, *scores.notes, *standing_notes(estimates)),
+        notes=(*estimates.notes, *scores.notes, *standing_notes(estimates), *left_out),
         estimates=estimates,
     )
     for limit in limits:
@@ -100,16 +99,20 @@ def decompose(
     return replace(result, assumptions=assumption_rows(result, scores.chain, card))
 
 
-def _companions(estimates: StageEstimates) -> Iterator[StageEstimates]:
-    """The same data under the estimands that a careful reader asks for next, where the data support them."""
+def _companions(estimates: StageEstimates) -> tuple[list[StageEstimates], list[str]]:
+    """The same data under the estimands that a careful reader asks for next, and why any is left out."""
     asked = estimates.estimand
     other = "trial" if asked.item_weights == "observed" else "observed"
     wanted = [replace(asked, item_weights=other)]
     if asked.items == "fixed":
         wanted = [replace(asked, items="random"), *wanted, replace(asked, items="random", item_weights=other)]
+    found, left_out = [], []
     for estimand in wanted:
         kind = estimates.covariance if estimand.items == asked.items else None
         try:
-            yield estimate_frequentist(estimates.scores, estimand, kind, estimates.small_sample, estimates.level)
-        except (EstimandError, EstimationError):
-            continue
+            found.append(
+                estimate_frequentist(estimates.scores, estimand, kind, estimates.small_sample, estimates.level)
+            )
+        except (EstimandError, EstimationError) as error:
+            left_out.append(f"Not shown beside it, {estimand.describe()}: {error.reason}.")
+    return found, left_out

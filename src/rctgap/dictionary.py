@@ -45,7 +45,7 @@ __all__ = [
     "read_dictionary",
 ]
 
-_ONCE = frozenset({"participant", "item", "arm", "count", "used", "position"})
+_ONCE = frozenset({"participant", "item", "count", "used", "position"})
 _ONCE_A_STAGE = frozenset({"system", "successes", "trials"})
 
 TABLES = ("trial", "benchmark", "conversations", "items", "labels")

@@ -50,7 +50,7 @@ class _UniqueKeysText(yaml.BaseLoader):
 def _refuse_duplicates(loader: yaml.BaseLoader | yaml.SafeLoader, node: yaml.MappingNode) -> None:
     seen: set[str] = set()
     for key_node, _ in node.value:
-        key = str(loader.construct_object(key_node, deep=True))  # type: ignore[no-untyped-call]
+        key = str(loader.construct_object(key_node, deep=True))
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", key_node.start_mark)
         seen.add(key)
@@ -87,7 +87,9 @@ def read_document(path: Path, error: type[RctgapError], *, text_only: bool = Fal
     if not path.is_file():
         raise error(Fault("no such file", "Give the path of a YAML or JSON file", name))
     if path.stat().st_size > MAX_DOCUMENT_BYTES:
-        raise error(Fault("the file is too large for a document of this kind", f"At most {MAX_DOCUMENT_BYTES:,} bytes", name))
+        raise error(
+            Fault("the file is too large for a document of this kind", f"At most {MAX_DOCUMENT_BYTES:,} bytes", name)
+        )
     try:
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix == ".json":
@@ -99,7 +101,9 @@ def read_document(path: Path, error: type[RctgapError], *, text_only: bool = Fal
     except (yaml.YAMLError, ValueError, RecursionError) as fault:
         raise error(Fault(_syntax(fault), "Correct the syntax", name, _place(fault))) from None
     if not isinstance(content, dict):
-        raise error(Fault(f"the document is a {type(content).__name__}", "A mapping of keys to values is expected", name))
+        raise error(
+            Fault(f"the document is a {type(content).__name__}", "A mapping of keys to values is expected", name)
+        )
     return content
 
 

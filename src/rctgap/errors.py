@@ -61,6 +61,12 @@ class RctgapError(Exception):
         self.faults: tuple[Fault | str, ...] = faults
         super().__init__(*faults)
 
+    @property
+    def reason(self) -> str:
+        """What is wrong, in the words of the first fault alone."""
+        first = self.faults[0]
+        return first.what if isinstance(first, Fault) else first
+
     def __str__(self) -> str:
         if len(self.faults) == 1:
             return str(self.faults[0])

@@ -11,6 +11,7 @@ from rctgap.stages import Chain
 
 __all__ = [
     "ALL_ARMS",
+    "CONDITIONALS",
     "Conditional",
     "Contrast",
     "Estimand",
@@ -26,6 +27,7 @@ type NonUsers = Literal["exclude", "zero", "control"]
 type Kind = Literal["component", "family", "gap", "effect", "conditional"]
 
 ALL_ARMS = "all"
+CONDITIONALS = ("uptake", "self_rescue")
 ITEM_WEIGHTS = ("observed", "trial", "uniform")
 ARM_WEIGHTS = ("equal", "observed")
 
@@ -94,7 +96,11 @@ class Estimand:
 
     def describe(self) -> str:
         """The choices in one line."""
-        parts = [f"items {self.items}", f"item weights {self.item_weights_name}", f"arm weights {self.arm_weights_name}"]
+        parts = [
+            f"items {self.items}",
+            f"item weights {self.item_weights_name}",
+            f"arm weights {self.arm_weights_name}",
+        ]
         if self.non_users:
             parts.append(f"non-users {self.non_users}")
         return ", ".join(parts)
@@ -241,5 +247,5 @@ def conditionals(arm: str, weights: Mapping[str, float]) -> tuple[Conditional, .
     """Uptake and self-rescue: the last stage given the one before it."""
     return tuple(
         Conditional(arm, name, _mean(arm, f"{name}:hit", weights), _mean(arm, f"{name}:given", weights))
-        for name in ("uptake", "self_rescue")
+        for name in CONDITIONALS
     )

@@ -70,7 +70,7 @@ def estimate_frequentist(
     --------
     >>> import pandas as pd
     >>> import rctgap as rg
-    >>> frame = pd.DataFrame({"arm": ["a1"] * 3, "conversation": [1, 1, 0], "decision": [1, 0, 0], "count": [30, 40, 30]})
+    >>> frame = pd.DataFrame({"arm": "a1", "conversation": [1, 1, 0], "decision": [1, 0, 0], "count": [30, 40, 30]})
     >>> trial = rg.read_trial(frame, design=rg.Design(ai=["a1"]))
     >>> scores = rg.score_stages(trial, [rg.Stage("conversation"), rg.Stage("decision")])
     >>> estimates = rg.estimate_frequentist(scores, rg.Estimand(items="fixed"))
@@ -84,7 +84,19 @@ def estimate_frequentist(
     statistics = sufficient_statistics(with_non_users(scores, policy), estimand)
     if estimand.items == "random" and statistics.by_item is None:
         raise EstimationError(
-            Fault("items are random, and no answer or run carries an item", "Give items, or choose items `fixed`", place="estimand.items")
+            Fault(
+                "items are random, and no answer or run carries an item",
+                "Give items, or choose items `fixed`",
+                place="estimand.items",
+            )
+        )
+    if estimand.items == "random" and statistics.by_item is not None and statistics.by_item.multiplicity.size < 2:  # noqa: PLR2004
+        raise EstimationError(
+            Fault(
+                "items are random and there is one item",
+                "Two or more are needed; choose items `fixed`",
+                place="estimand.items",
+            )
         )
     notes = _default_notes(scores, estimand) if covariance is None else ()
     return StageEstimates(scores, estimand, "covariance", statistics, chosen, small_sample, level, notes=notes)
@@ -94,18 +106,26 @@ def _default_notes(scores: StageScores, estimand: Estimand) -> tuple[str, ...]:
     if scores.participants:
         return ()
     chosen = default_covariance(scores, estimand)
-    return (f"Participants are not identified, so the covariance is `{chosen}`: answers of one person count as independent.",)
+    return (f"Participants are not identified: with covariance `{chosen}` answers of one person count as independent.",)
 
 
 def _refuse_senseless(
     scores: StageScores, estimand: Estimand, covariance: str, small_sample: str, level: float
 ) -> None:
     if covariance not in COVARIANCES:
-        raise EstimationError(Fault("not a known covariance", nearest(covariance, COVARIANCES), place="covariance", value=covariance))
+        raise EstimationError(
+            Fault("not a known covariance", nearest(covariance, COVARIANCES), place="covariance", value=covariance)
+        )
     if small_sample not in SMALL_SAMPLES:
-        raise EstimationError(Fault("not a known correction", nearest(small_sample, SMALL_SAMPLES), place="small_sample", value=small_sample))
+        raise EstimationError(
+            Fault(
+                "not a known correction", nearest(small_sample, SMALL_SAMPLES), place="small_sample", value=small_sample
+            )
+        )
     if not 0 < level < 1:
-        raise EstimationError(Fault("the level is not between 0 and 1", "Give for example 0.95", place="level", value=str(level)))
+        raise EstimationError(
+            Fault("the level is not between 0 and 1", "Give for example 0.95", place="level", value=str(level))
+        )
     fits = _FITS[estimand.items]
     if covariance not in fits:
         raise EstimationError(
@@ -179,5 +199,7 @@ def units_of(estimates: StageEstimates) -> Units:
 
 def _identified(units: Units | None) -> Units:
     if units is None:
-        raise EstimationError(Fault("the data do not identify these units", "Choose another covariance", place="covariance"))
+        raise EstimationError(
+            Fault("the data do not identify these units", "Choose another covariance", place="covariance")
+        )
     return units

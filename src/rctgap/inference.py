@@ -159,7 +159,9 @@ def _boundary(
         half = wilson(0.0, effective, estimates.level).upper
         return Interval(value - half, value + half, "mover")
     ordinary = critical_value(estimates.level, df) * std_error if std_error > EDGE else 0.0
-    return mover(value, ordinary, [(coefficients[key], estimates.value(key), _stage_wilson(estimates, key)) for key in edges])
+    return mover(
+        value, ordinary, [(coefficients[key], estimates.value(key), _stage_wilson(estimates, key)) for key in edges]
+    )
 
 
 def _stage_wilson(estimates: StageEstimates, key: MomentKey) -> Interval:
@@ -186,7 +188,9 @@ def conditional(estimates: StageEstimates, ratio: Conditional) -> Linear:
     if slope.std_error is None:
         return Linear(value, n=n, clusters=slope.clusters, notes=slope.notes)
     if slope.std_error <= EDGE:
-        size = effective_size(units_of(estimates), estimates.statistics.cells, given[None, :] @ estimates.statistics.loading)
+        size = effective_size(
+            units_of(estimates), estimates.statistics.cells, given[None, :] @ estimates.statistics.loading
+        )
         interval = wilson(min(max(value, 0.0), 1.0), float(size[0]) * bottom, estimates.level)
     else:
         df = math.inf if slope.df is None else slope.df
@@ -228,12 +232,16 @@ def _share(part: Linear, whole: Linear, joint: Array, df: float, level: float) -
     top, bottom = float(part.estimate or 0.0), float(whole.estimate or 0.0)
     confidence = fieller(top, bottom, joint, critical_value(level, df))
     if confidence.set_type != "bounded":
-        return Share(None, confidence, None, ("the gap is not clearly away from zero, so a share has no bounded interval",))
+        return Share(
+            None, confidence, None, ("the gap is not clearly away from zero, so a share has no bounded interval",)
+        )
     std_error = delta_share(top, bottom, joint)
     return Share(top / bottom, confidence, symmetric(top / bottom, std_error, df, level))
 
 
-def simultaneous(estimates: StageEstimates, quantities: Sequence[Mapping[MomentKey, float]]) -> tuple[Interval | None, ...]:
+def simultaneous(
+    estimates: StageEstimates, quantities: Sequence[Mapping[MomentKey, float]]
+) -> tuple[Interval | None, ...]:
     """Max-t intervals that cover all the quantities at once; None where one of them has no ordinary interval."""
     results = linear(estimates, quantities)
     if not results or any(one.interval is None or one.interval.kind not in ("t", "normal") for one in results):
@@ -244,6 +252,10 @@ def simultaneous(estimates: StageEstimates, quantities: Sequence[Mapping[MomentK
     df = min(math.inf if one.df is None else one.df for one in results)
     critical = max_t(joint, df, estimates.level)
     return tuple(
-        Interval(float(one.estimate or 0) - critical * float(one.std_error or 0), float(one.estimate or 0) + critical * float(one.std_error or 0), "max-t")
+        Interval(
+            float(one.estimate or 0) - critical * float(one.std_error or 0),
+            float(one.estimate or 0) + critical * float(one.std_error or 0),
+            "max-t",
+        )
         for one in results
     )

@@ -156,7 +156,7 @@ def max_t(covariance: Array, df: float, level: float, seed: int = 20260522) -> f
             normal = stats.multivariate_normal(np.zeros(size), correlation, allow_singular=True, seed=seed)
             covered = normal.cdf(ends, lower_limit=-ends)
         else:
-            student = stats.multivariate_t(np.zeros(size), correlation, df, allow_singular=True, seed=seed)
+            student = stats.multivariate_t(np.zeros(size), correlation, df, allow_singular=True, seed=seed)  # type: ignore[call-overload]
             covered = student.cdf(ends, lower_limit=-ends, random_state=seed)
         return float(covered) - level
 

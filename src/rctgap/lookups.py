@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rctgap.casting import Column, as_text, cast
 from rctgap.documents import nearest
@@ -53,8 +54,8 @@ def rows_where(frame: pd.DataFrame, table: Table, where: Mapping[str, object]) -
     return hit
 
 
-def dangling(table: Table, key: ForeignKey, clean: pd.DataFrame, target: pd.DataFrame) -> Iterator[int]:
-    """Yield the rows, from 0, whose key occurs nowhere in the target; a key with a missing part points nowhere.
+def dangling(table: Table, key: ForeignKey, clean: pd.DataFrame, target: pd.DataFrame) -> NDArray[np.int64]:
+    """Find the rows, from 0, whose key occurs nowhere in the target; a key with a missing part points nowhere.
 
     Parameters
     ----------
@@ -69,14 +70,14 @@ def dangling(table: Table, key: ForeignKey, clean: pd.DataFrame, target: pd.Data
         levels of the table's own fields.
     """
     if not set(key.reference.fields) <= set(target.columns):
-        return
+        return np.empty(0, dtype="int64")
     own = _joined(as_text(clean[name]) for name in key.fields)
     there = _joined(
         as_text(target[column]).map(table.field(name).label_of, na_action="ignore").astype("string")
         for name, column in zip(key.fields, key.reference.fields, strict=True)
     )
     lost = own.notna() & ~own.isin(there.dropna().unique())
-    yield from (int(row) for row in np.flatnonzero(lost.to_numpy(dtype=bool)))
+    return np.flatnonzero(lost.to_numpy(dtype=bool))
 
 
 def _joined(columns: Iterable[Column]) -> Column:

@@ -14,7 +14,8 @@ __all__ = ["MarginComparison", "compare_margins"]
 class MarginComparison:
     """A declared margin beside what the rows under its label give, and the label whose margins fit those rows."""
 
-    where: tuple[tuple[str, str], ...]
+    label: tuple[tuple[str, str], ...]
+    item: str
     column: str
     source: str
     declared: str
@@ -22,9 +23,10 @@ class MarginComparison:
     agrees: bool
     fits: str = ""
     fit_detail: str = ""
+    counts: tuple[float, ...] = ()
 
 
-def compare_margins(frame: pd.DataFrame, table: Table) -> tuple[MarginComparison, ...]:
+def compare_margins(frame: pd.DataFrame, table: Table, arm: str | None = None) -> tuple[MarginComparison, ...]:
     """Compare every declared margin with the rows it describes.
 
     Labels that no row carries are left out, but their margins are candidates when the rows
@@ -36,12 +38,15 @@ def compare_margins(frame: pd.DataFrame, table: Table) -> tuple[MarginComparison
         Validated rows.
     table : Table
         Their description, with `margins`.
+    arm : str, optional
+        The arm column that the analysis goes by; margins on another arm column are left out.
     """
     weight = _weights(frame, table)
-    groups = _by_label(table)
+    other = {field.name for field in table.by_role("arm")} - {arm}
+    groups = {label: margins for label, margins in _by_label(table).items() if not other & {name for name, _ in label}}
     found: list[MarginComparison] = []
     for label, margins in groups.items():
-        rows = _select(frame, table, dict(label))
+        rows = _select(frame, dict(label))
         if not rows.any():
             continue
         misses = [margin for margin in margins if not _agrees(margin, *_observed(frame, table, weight, margin))]
@@ -49,10 +54,11 @@ def compare_margins(frame: pd.DataFrame, table: Table) -> tuple[MarginComparison
         for margin in margins:
             n, mean = _observed(frame, table, weight, margin)
             agrees = margin not in misses
-            shown = _where(margin, table)
+            items = [value for column, value in _where(margin, table) if column in _item_columns(table)]
             found.append(
                 MarginComparison(
-                    shown,
+                    label,
+                    ", ".join(items),
                     margin.column or "",
                     margin.source,
                     _declared(margin),
@@ -60,6 +66,7 @@ def compare_margins(frame: pd.DataFrame, table: Table) -> tuple[MarginComparison
                     agrees,
                     "" if agrees else fits,
                     "" if agrees else detail,
+                    (n,) if margin.column is None else (n, n * mean, n - n * mean),
                 )
             )
     return tuple(found)
@@ -90,7 +97,7 @@ def _where(margin: Margin, table: Table) -> _Label:
     return tuple((column, str(table.field(column).label_of(value))) for column, value in margin.where.items())
 
 
-def _select(frame: pd.DataFrame, table: Table, where: Mapping[str, str]) -> "pd.Series[bool]":
+def _select(frame: pd.DataFrame, where: Mapping[str, str]) -> "pd.Series[bool]":
     hit = pd.Series(data=True, index=frame.index)
     for column, value in where.items():
         hit &= (frame[column].astype("string") == value).fillna(False)
@@ -104,7 +111,7 @@ def _observed(
     if label is not None:
         items = {c: v for c, v in where.items() if c in _item_columns(table)}
         where = dict(label) | items
-    rows = _select(frame, table, where)
+    rows = _select(frame, where)
     if margin.column is None:
         return float(weight[rows].sum()), float("nan")
     rows &= frame[margin.column].notna()
@@ -159,6 +166,7 @@ def _declared(margin: Margin) -> str:
 def _figures(n: float, mean: float, margin: Margin) -> str:
     parts = []
     if margin.value is not None:
-        parts.append(f"{mean:.{(margin.decimals or 0) + 1}f}" if n else "no row")
-    parts.append(f"n = {n:.0f}")
+        parts.append(f"{mean:.{(margin.decimals or 0) + 1}f} ({mean * n:.10g} of {n:.0f})" if n else "no row")
+    else:
+        parts.append(f"n = {n:.0f}")
     return ", ".join(parts)

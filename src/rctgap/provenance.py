@@ -64,7 +64,8 @@ def margin_rows(scores: StageScores) -> tuple[MarginRow, ...]:
     """Published figures beside those found."""
     return tuple(
         MarginRow(
-            ", ".join(f"{column} = {value}" for column, value in one.where),
+            ", ".join(f"{column} = {value}" for column, value in one.label),
+            one.item,
             one.column,
             one.declared,
             one.found,
@@ -72,6 +73,7 @@ def margin_rows(scores: StageScores) -> tuple[MarginRow, ...]:
             one.fits,
             one.fit_detail,
             one.source,
+            one.counts,
         )
         for one in scores.margins
     )

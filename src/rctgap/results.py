@@ -136,8 +136,8 @@ class AttritionRow:
 
     step: str
     arm: str
-    n_in: int
-    n_out: int
+    n_in: int | None
+    n_out: int | None
     reason: str
 
 
@@ -146,6 +146,7 @@ class MarginRow:
     """A published figure beside the one found."""
 
     label: str
+    item: str
     column: str
     declared: str
     found: str
@@ -153,6 +154,7 @@ class MarginRow:
     fits: str
     fit_detail: str
     source: str
+    counts: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

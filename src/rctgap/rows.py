@@ -262,7 +262,17 @@ def _share_row(
 ) -> ShareRow:
     chosen = estimates.estimand
     return ShareRow(
-        arm, quantity, estimate, method, set_type, *ends, estimates.level, "gap", chosen.items, chosen.item_weights_name, note
+        arm,
+        quantity,
+        estimate,
+        method,
+        set_type,
+        *ends,
+        estimates.level,
+        "gap",
+        chosen.items,
+        chosen.item_weights_name,
+        note,
     )
 
 

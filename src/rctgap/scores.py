@@ -109,7 +109,9 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage]) -> StageScor
     attrition = trial.attrition + _unused_arms(trial, arm)
     marginal = _marginal_stages(trial.table, chain)
     wide = _keyed(answers, trial)
-    parts = [_paired_part(wide, answers, trial, chain)] if not marginal else _marginal_parts(wide, answers, trial, chain)
+    parts = (
+        [_paired_part(wide, answers, trial, chain)] if not marginal else _marginal_parts(wide, answers, trial, chain)
+    )
     patterns = _collapse(pd.concat(parts, ignore_index=True), [*KEYS, *_trial_names(chain)])
     runs = _benchmark(trial, chain)
     _check_presence(patterns, runs, chain, trial.design)
@@ -180,8 +182,14 @@ def _numbers(frame: pd.DataFrame, column: str, file: str) -> "pd.Series[float]":
     if bool(wrong.any()):
         raise DataError(
             *(
-                Fault("a score is not a number in [0, 1]", "Rescale it, higher being better", file, column, int(row) + 1,
-                      str(frame[column].iloc[int(row)])[:40])
+                Fault(
+                    "a score is not a number in [0, 1]",
+                    "Rescale it, higher being better",
+                    file,
+                    column,
+                    int(row) + 1,
+                    str(frame[column].iloc[int(row)])[:40],
+                )
                 for row in np.flatnonzero(wrong.to_numpy())[:20]
             )
         )
@@ -251,23 +259,39 @@ def _benchmark(trial: TrialData, chain: Chain) -> pd.DataFrame:
         return empty
     runs, table = trial.runs, trial.runs_table
     if runs is None or table is None:
-        raise DataError(Fault("the chain has a benchmark stage, and no benchmark data are given", "Give the runs, or leave the stage out", place="data.benchmark"))
+        raise DataError(
+            Fault(
+                "the chain has a benchmark stage, and no benchmark data are given",
+                "Give the runs, or leave the stage out",
+                place="data.benchmark",
+            )
+        )
     system = stage.system_column or trial.run_column("system")
     item = trial.run_column("item")
     base = pd.DataFrame(
         {
-            "system": runs[system].astype("string") if system else pd.Series(stage.system, index=runs.index, dtype="string"),
+            "system": runs[system].astype("string")
+            if system
+            else pd.Series(stage.system, index=runs.index, dtype="string"),
             "item": runs[item].astype("string") if item else pd.Series(pd.NA, index=runs.index, dtype="string"),
             "count": counts(runs, table).astype("float64"),
         }
     )
     if table.by_role("successes"):
         won, tried = _binomial(runs, table, stage.name)
-        parts = [base.assign(score=1.0, count=won * base["count"]), base.assign(score=0.0, count=(tried - won) * base["count"])]
+        parts = [
+            base.assign(score=1.0, count=won * base["count"]),
+            base.assign(score=0.0, count=(tried - won) * base["count"]),
+        ]
     else:
         scores = _numbers(runs, _benchmark_column(table, stage, runs), trial.sources.get("benchmark", "benchmark"))
         parts = [base.assign(score=scores)[scores.notna()]]
-    return _collapse(pd.concat(parts, ignore_index=True), ["system", "item", "score"])
+    patterns = _collapse(pd.concat(parts, ignore_index=True), ["system", "item", "score"])
+    known = patterns["system"].dropna().unique()
+    needed = np.logical_or.reduce([run_rows(patterns, arm.tested).to_numpy() for arm in trial.design.arms])
+    if not needed.any() and len(known):
+        return patterns
+    return patterns[needed].reset_index(drop=True)
 
 
 def _benchmark_column(table: Table, stage: Stage, runs: pd.DataFrame) -> str:
@@ -291,21 +315,39 @@ def _check_presence(patterns: pd.DataFrame, runs: pd.DataFrame, chain: Chain, de
                 if not run_rows(runs, arm.tested).any():
                     known = runs["system"].dropna().astype(str).unique()
                     faults.append(
-                        Fault("no benchmark run is of this arm's system", nearest(arm.tested, known), "benchmark", "system", value=arm.tested)
+                        Fault(
+                            "no benchmark run is of this arm's system",
+                            nearest(arm.tested, known),
+                            "benchmark",
+                            "system",
+                            value=arm.tested,
+                        )
                     )
             elif not patterns.loc[patterns["arm"] == arm.rows_of(stage.name), stage.name].notna().any():
                 faults.append(
-                    Fault(f"arm {arm.rows_of(stage.name)!r} has no score at this stage", "Leave the stage out of the chain, or borrow it", "trial", stage.column)
+                    Fault(
+                        f"arm {arm.rows_of(stage.name)!r} has no score at this stage",
+                        "Leave the stage out of the chain, or borrow it",
+                        "trial",
+                        stage.column,
+                    )
                 )
     if design.control is not None and not patterns.loc[patterns["arm"] == design.control, chain.last].notna().any():
         faults.append(
-            Fault(f"the control arm {design.control!r} has no score at the last stage", "Give its decisions, or set `control: null`", "trial", chain[chain.last].column)
+            Fault(
+                f"the control arm {design.control!r} has no score at the last stage",
+                "Give its decisions, or set `control: null`",
+                "trial",
+                chain[chain.last].column,
+            )
         )
     if faults:
         raise DataError(*faults)
 
 
-def _systems(answers: pd.DataFrame, trial: TrialData, chain: Chain, runs: pd.DataFrame) -> dict[tuple[str, str], tuple[str, ...]]:
+def _systems(
+    answers: pd.DataFrame, trial: TrialData, chain: Chain, runs: pd.DataFrame
+) -> dict[tuple[str, str], tuple[str, ...]]:
     """Which systems the rows behind each arm's stage name."""
     arm_column = trial.column("arm") or "arm"
     found: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -317,11 +359,17 @@ def _systems(answers: pd.DataFrame, trial: TrialData, chain: Chain, runs: pd.Dat
                 named = [stage.system]
             else:
                 column = stage.system_column or trial.column("system")
-                rows = answers[(answers[arm_column] == arm.rows_of(stage.name)) & answers[stage.column].notna()] if stage.column in answers else answers[answers[arm_column] == arm.rows_of(stage.name)]
+                rows = (
+                    answers[(answers[arm_column] == arm.rows_of(stage.name)) & answers[stage.column].notna()]
+                    if stage.column in answers
+                    else answers[answers[arm_column] == arm.rows_of(stage.name)]
+                )
                 if column is None:
                     named = [_system_of_label(trial.design, arm.rows_of(stage.name))]
                 elif column not in rows:
-                    raise DataError(Fault("the system column is missing", nearest(column, map(str, rows.columns)), "trial", column))
+                    raise DataError(
+                        Fault("the system column is missing", nearest(column, map(str, rows.columns)), "trial", column)
+                    )
                 else:
                     named = sorted(set(rows[column].dropna().astype(str)))
             found[arm.label, stage.name] = tuple(named)

@@ -93,11 +93,18 @@ class Chain:
             raise AnalysisError(Fault(f"{len(names)} stage given", "A gap needs at least two stages", place="stages"))
         for name in names:
             if names.count(name) > 1:
-                raise AnalysisError(Fault("the stage is given twice", "Name each stage once", place="stages", value=name))
+                raise AnalysisError(
+                    Fault("the stage is given twice", "Name each stage once", place="stages", value=name)
+                )
         late = [stage.name for stage in self.stages[1:] if stage.source == "benchmark"]
         if late:
             raise AnalysisError(
-                Fault("a benchmark stage comes after another stage", "The benchmark can only be first", place="stages", value=late[0])
+                Fault(
+                    "a benchmark stage comes after another stage",
+                    "The benchmark can only be first",
+                    place="stages",
+                    value=late[0],
+                )
             )
         targets = [transition.to for transition in self.transitions]
         if targets != list(names[1:]):

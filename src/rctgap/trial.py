@@ -74,6 +74,8 @@ class Design:
         Whether a participant may appear in several arms.
     strata : tuple of str
         Columns within which randomisation was carried out.
+    column : str, optional
+        The arm column, where the dictionary gives several columns the role `arm`.
 
     Raises
     ------
@@ -92,6 +94,7 @@ class Design:
     unit: Literal["participant", "observation"] = "participant"
     crossover: bool = False
     strata: tuple[str, ...] = ()
+    column: str | None = None
 
     def __post_init__(self) -> None:
         given = (self.ai,) if isinstance(self.ai, str) else tuple(self.ai)
@@ -168,6 +171,8 @@ class TrialData:
 
     def column(self, role: str) -> str | None:
         """Name of the trial column with this role."""
+        if role == "arm":
+            return arm_column(self.table, self.design)
         found = self.table.by_role(role)
         return found[0].name if found else None
 
@@ -227,7 +232,8 @@ def read_trial(
     raw = {name: _load(source) for name, source in given.items() if source is not None}
     sources = {name: str(source) for name, source in given.items() if isinstance(source, Path | str)}
     tables = {name: _table(known, name, frame) for name, frame in raw.items()}
-    clean, faults = {}, []
+    clean: dict[str, pd.DataFrame] = {}
+    faults: list[Fault | str] = []
     for name, frame in raw.items():
         try:
             clean[name] = validate(frame, tables[name], name=sources.get(name, name), others=raw)
@@ -237,12 +243,12 @@ def read_trial(
         raise DataError(*faults)
     label = sources.get("trial", "trial")
     answers = clean["trial"]
-    _check_roles(tables["trial"], label)
-    margins = compare_margins(answers, tables["trial"])
+    arm = arm_column(tables["trial"], design, label)
+    margins = compare_margins(answers, tables["trial"], arm)
     if "benchmark" in clean:
         margins += compare_margins(clean["benchmark"], tables["benchmark"])
-    kept, steps = _exclude(answers, tables["trial"], exclude, label)
-    _check_design(kept, tables["trial"], design, label)
+    kept, steps = _exclude(answers, tables["trial"], exclude, arm, label)
+    _check_design(kept, tables["trial"], design, arm, label)
     return TrialData(
         design, tables["trial"], tables.get("benchmark"), steps, margins, sources, kept, clean.get("benchmark")
     )
@@ -264,9 +270,26 @@ def _table(known: Dictionary | None, name: str, frame: pd.DataFrame) -> Table:
     return known.tables[name]
 
 
-def _check_roles(table: Table, file: str) -> None:
-    if not table.by_role("arm"):
-        raise DataError(Fault("no column has the role `arm`", "Give the arm column that role in the dictionary", file))
+def arm_column(table: Table, design: Design, file: str = "trial") -> str:
+    """The column that says which arm a row is in.
+
+    Raises
+    ------
+    DataError
+        No column has the role, several have it and the design names none, or it names another.
+    """
+    known = [one.name for one in table.by_role("arm")]
+    if design.column is not None and design.column not in known:
+        raise DataError(
+            Fault("this column does not have the role `arm`", nearest(design.column, known), file, design.column)
+        )
+    if design.column is None and len(known) != 1:
+        what = "no column has the role `arm`" if not known else f"columns {', '.join(known)} have the role `arm`"
+        todo = (
+            "Give the arm column that role in the dictionary" if not known else "Say which one to go by (arms.column)"
+        )
+        raise DataError(Fault(what, todo, file))
+    return design.column or known[0]
 
 
 def counts(frame: pd.DataFrame, table: Table) -> "pd.Series[int]":
@@ -278,9 +301,8 @@ def counts(frame: pd.DataFrame, table: Table) -> "pd.Series[int]":
 
 
 def _exclude(
-    frame: pd.DataFrame, table: Table, exclude: Sequence[Exclusion], file: str
+    frame: pd.DataFrame, table: Table, exclude: Sequence[Exclusion], arm: str, file: str
 ) -> tuple[pd.DataFrame, tuple[AttritionStep, ...]]:
-    arm = table.by_role("arm")[0].name
     steps = [*_steps("read", frame, frame, table, arm, "as received")]
     for rule in exclude:
         kept = frame[~_matches(frame, table, rule, file)]
@@ -294,7 +316,9 @@ def _matches(frame: pd.DataFrame, table: Table, rule: Exclusion, file: str) -> "
     for column, value in rule.where.items():
         if column not in frame.columns:
             raise DataError(
-                Fault("an exclusion names no column of the trial", nearest(column, map(str, frame.columns)), file, column)
+                Fault(
+                    "an exclusion names no column of the trial", nearest(column, map(str, frame.columns)), file, column
+                )
             )
         wanted = table.field(column).label_of(value)
         hit &= (frame[column].astype("string") == str(wanted)).fillna(False)
@@ -311,8 +335,7 @@ def _steps(
     ]
 
 
-def _check_design(frame: pd.DataFrame, table: Table, design: Design, file: str) -> None:
-    arm = table.by_role("arm")[0].name
+def _check_design(frame: pd.DataFrame, table: Table, design: Design, arm: str, file: str) -> None:
     present = {str(label) for label in frame[arm].dropna().unique()}
     faults = [
         Fault("no row is in this arm", nearest(label, present), file, arm, value=label)
@@ -345,7 +368,7 @@ def _crossed(frame: pd.DataFrame, table: Table, arm: str, file: str) -> list[Fau
             file,
             person[0].name,
             int(row) + 1,
-            None if shown is None else str(again.at[row, person[0].name]),
+            None if shown is None else str(again.loc[row, person[0].name]),
         )
         for row in again.index[:20]
     ]

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
+from numpy.typing import NDArray
+from pandera.config import ValidationDepth, config_context
 
 from rctgap.casting import Cast, Column, as_text, cast, full_match
 from rctgap.documents import nearest
@@ -89,8 +91,13 @@ class _Rule:
     allowed: str | Callable[[str], str]
     trims: bool = False
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the fields."""
+        return tuple(field.name for field in self.fields)
 
-type _Finding = tuple[int, _Rule]  # row from 0, what it breaks
+
+type _Finding = tuple[_Rule, NDArray[np.int64]]  # what is broken, and the rows, from 0, that break it
 
 
 def _raw(frame: pd.DataFrame, field: Field) -> Column:
@@ -104,15 +111,12 @@ def _cast(table: Table, field: Field, raw: Column) -> Cast:
 def _uncast(table: Table, casts: Mapping[str, Cast]) -> Iterator[_Finding]:
     for field in table.fields:
         if field.name in casts:
-            rule = _Rule((field,), *_expected(field), trims=True)
-            yield from ((int(row), rule) for row in np.flatnonzero(casts[field.name].faulty))
+            yield _Rule((field,), *_expected(field), trims=True), np.flatnonzero(casts[field.name].faulty)
 
 
 def _expected(field: Field) -> tuple[str, str | Callable[[str], str]]:
     if field.levels:
-        listing = f"Allowed: {', '.join(field.labels)}"
-        guess = _remembered(lambda text: nearest(text, field.spellings))
-        return "this is no level of the field", listing if field.withheld else guess
+        return "this is no level of the field", _remembered(lambda text: nearest(text, field.spellings))
     what, allowed = _EXPECTED.get(field.kind, _EXPECTED["any"])
     if field.kind == "boolean":
         return what, f"Allowed: {', '.join((*field.true_values, *field.false_values))}"
@@ -148,7 +152,7 @@ type _Check = tuple[_Rule, pa.Check]
 
 
 def _broken(table: Table, casts: Mapping[str, Cast]) -> Iterator[_Finding]:
-    """Every row that breaks a constraint, found by one lazy pandera schema; cells already faulty are not named again."""
+    """Find all rows that break a constraint, by one lazy schema; cells already faulty are not named again."""
     fields = [field for field in table.fields if field.name in casts]
     rules: dict[str, _Rule] = {}
     columns = {}
@@ -158,8 +162,10 @@ def _broken(table: Table, casts: Mapping[str, Cast]) -> Iterator[_Finding]:
         rules[f"{field.name}/not_nullable"] = _Rule((field,), "the value is missing", "Every row needs one")
     across = [_named(rules, rule, check) for rule, check in _across(table, fields)]
     schema = pa.DataFrameSchema(columns, checks=across)
+    typed = pd.DataFrame({name: found.typed for name, found in casts.items()})
     try:
-        schema.validate(pd.DataFrame({name: found.typed for name, found in casts.items()}), lazy=True)
+        with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA):
+            schema.validate(typed, lazy=True)
     except pandera.errors.SchemaErrors as failed:
         yield from _rows(failed.failure_cases, rules, casts)
 
@@ -177,7 +183,7 @@ def _rows(cases: pd.DataFrame, rules: Mapping[str, _Rule], casts: Mapping[str, C
         rule = rules[str(key)]
         named = np.unique(rows.to_numpy(dtype="int64"))
         faulty = np.logical_or.reduce([casts[field.name].faulty[named] for field in rule.fields])
-        yield from ((int(row), rule) for row in named[~faulty])
+        yield rule, named[~faulty]
 
 
 def _required(table: Table, field: Field) -> bool:
@@ -277,12 +283,19 @@ def _dangling(
     table: Table, raw: pd.DataFrame, clean: pd.DataFrame, others: Mapping[str, pd.DataFrame]
 ) -> Iterator[_Finding]:
     for key in table.foreign_keys:
-        target = raw if not key.reference.resource else others.get(key.reference.resource)
+        target = others.get(key.reference.resource) if key.reference.resource else raw
         if target is not None and set(key.fields) <= set(clean.columns):
             there = key.reference.resource or "this table"
             fields = tuple(table.field(name) for name in key.fields)
             rule = _Rule(fields, f"no row of {there} has this key", "Correct the value, or add the row there")
-            yield from ((row, rule) for row in dangling(table, key, clean, target))
+            lost = dangling(table, key, clean, target)
+            bare = clean.loc[lost, list(key.fields)].apply(lambda column: as_text(column).str.strip())
+            still = np.isin(np.arange(len(lost)), dangling(table, key, bare, target))
+            yield from ((rule, lost[still]), (_blanks(fields), lost[~still]))
+
+
+def _blanks(fields: tuple[Field, ...]) -> _Rule:
+    return _Rule(fields, "there are blanks around the value", "Remove them: without, it would be right")
 
 
 def _absent(table: Table, frame: pd.DataFrame, name: str) -> Iterator[Fault]:
@@ -298,37 +311,44 @@ def _absent(table: Table, frame: pd.DataFrame, name: str) -> Iterator[Fault]:
             yield Fault("the column is missing", mend, name, field.name)
 
 
-def _hinted(table: Table, findings: Sequence[_Finding], raw: Mapping[str, Column]) -> list[_Finding]:
-    """Say of every value that would be right without the blanks around it that this is so."""
-    hints: dict[tuple[int, str], _Rule] = {}
+def _hinted(table: Table, findings: Sequence[_Finding], raw: Mapping[str, Column]) -> Iterator[_Finding]:
+    """Say of every value that would be right without the blanks around it that this is so, once."""
+    mended: dict[tuple[str, ...], NDArray[np.int64]] = {}
     for field in table.fields:
-        rows = sorted({row for row, rule in findings if rule.trims and rule.fields == (field,)})
-        if rows:
-            for row in _right_without_blanks(table, field, raw[field.name].iloc[rows]):
-                hints[row, field.name] = _Rule((field,), "there are blanks around the value", "Remove them")
-    return [(row, hints.get((row, rule.fields[0].name), rule) if rule.trims else rule) for row, rule in findings]
+        wrong = [rows for rule, rows in findings if rule.trims and rule.names == (field.name,)]
+        if wrong:
+            found = _right_without_blanks(table, field, raw[field.name], np.unique(np.concatenate(wrong)))
+            mended[(field.name,)] = found
+            yield _blanks((field,)), found
+    for rule, rows in findings:
+        yield rule, rows[~np.isin(rows, mended[rule.names])] if rule.trims else rows
 
 
-def _right_without_blanks(table: Table, field: Field, raw: Column) -> list[int]:
-    text = as_text(raw)
+def _right_without_blanks(table: Table, field: Field, raw: Column, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    text = as_text(raw.iloc[rows])
     bare = text.str.strip()
     changed = bare[(bare != text).fillna(False)]
     alone = {field.name: _cast(table, field, changed.reset_index(drop=True))}
-    wrong = {row for row, rule in (*_uncast(table, alone), *_broken(table, alone)) if rule.trims}
-    return [int(row) for place, row in enumerate(changed.index) if place not in wrong]
+    findings = (*_uncast(table, alone), *_broken(table, alone))
+    wrong = [rows for rule, rows in findings if rule.trims]
+    return np.delete(changed.index.to_numpy(dtype="int64"), np.unique(np.concatenate(wrong)))
 
 
 def _faults(findings: Iterable[_Finding], raw: Mapping[str, Column], name: str) -> Iterator[Fault]:
+    """Order the faults by column, as the table has them, then by row."""
     places = {column: place for place, column in enumerate(raw)}
-    for row, rule in sorted(findings, key=lambda found: (places[found[1].fields[0].name], found[0])):
-        shown = _shown(row, rule, raw)
-        allowed = rule.allowed if isinstance(rule.allowed, str) else rule.allowed(shown or "")
-        place = ", ".join(field.name for field in rule.fields)
-        yield Fault(rule.what, allowed, name, place, row + 1, shown)
+    found: list[tuple[int, int, Fault]] = []
+    for rule, rows in findings:
+        for row, shown in zip(rows.tolist(), _shown(rule, rows, raw), strict=True):
+            allowed = rule.allowed if isinstance(rule.allowed, str) else rule.allowed(shown or "")
+            fault = Fault(rule.what, allowed, name, ", ".join(rule.names), row + 1, shown)
+            found.append((places[rule.names[0]], row, fault))
+    yield from (fault for _, _, fault in sorted(found, key=lambda entry: entry[:2]))
 
 
-def _shown(row: int, rule: _Rule, raw: Mapping[str, Column]) -> str | None:
+def _shown(rule: _Rule, rows: NDArray[np.int64], raw: Mapping[str, Column]) -> Sequence[str | None]:
+    """Spell the values of some rows as they were given, unless they are withheld."""
     if any(field.withheld for field in rule.fields):
-        return WITHHELD
-    cells = [as_text(raw[field.name].iloc[row : row + 1]).iloc[0] for field in rule.fields]
-    return None if all(pd.isna(cell) for cell in cells) else ", ".join(str(cell) for cell in cells)[:_SHOWN]
+        return [WITHHELD] * len(rows)
+    columns = [as_text(raw[name].iloc[rows]).fillna("").tolist() for name in rule.names]
+    return [", ".join(cells)[:_SHOWN] or None for cells in zip(*columns, strict=True)]

@@ -140,7 +140,7 @@ def _outer(units: Units, cells: Cells, quantities: Array, power: float = 0.0) ->
 
 
 def _ratio(count: Array, lost: Array | float = 1.0) -> Array:
-    """count / (count - lost); undefined (NaN) where nothing is left, 0 where nothing entered."""
+    """Count / (count - lost); undefined (NaN) where nothing is left, 0 where nothing entered."""
     left = count - lost
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(count == 0, 0.0, np.where(left > 0, count / left, np.nan))

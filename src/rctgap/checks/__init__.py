@@ -38,7 +38,7 @@ def run_checks(result: GapDecomposition) -> tuple[CheckResult, ...]:
     --------
     >>> import pandas as pd
     >>> import rctgap as rg
-    >>> frame = pd.DataFrame({"arm": ["a1"] * 3, "conversation": [1, 1, 0], "decision": [1, 0, 0], "count": [30, 40, 30]})
+    >>> frame = pd.DataFrame({"arm": "a1", "conversation": [1, 1, 0], "decision": [1, 0, 0], "count": [30, 40, 30]})
     >>> trial = rg.read_trial(frame, design=rg.Design(ai=["a1"]))
     >>> scores = rg.score_stages(trial, [rg.Stage("conversation"), rg.Stage("decision")])
     >>> estimand = rg.Estimand(items="fixed")

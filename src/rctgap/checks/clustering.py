@@ -12,7 +12,7 @@ def clustering(result: GapDecomposition) -> CheckResult:
             "clustering",
             "warning",
             "",
-            "Participants are not identified: answers of one person could not be tied, and intervals over answers are too "
-            "narrow if they agree more than answers of different people.",
+            "Participants are not identified: answers of one person could not be tied, and intervals over answers are "
+            "too narrow if they agree more than answers of different people.",
         )
     return CheckResult("clustering", "pass", "", f"Answers are tied to {result.settings.n_participants} participants.")

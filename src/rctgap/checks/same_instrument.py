@@ -1,5 +1,7 @@
 """A step should change what its assumption names, not how accuracy is measured."""
 
+from itertools import pairwise
+
 from rctgap.results import CheckResult, GapDecomposition, SystemRow
 
 __all__ = ["same_instrument"]
@@ -11,22 +13,21 @@ def same_instrument(result: GapDecomposition) -> CheckResult:
     rows = [row for row in result.systems if row.arm == arm]
     declared = [row for row in rows if row.instrument]
     if not declared:
-        return CheckResult("same_instrument", "not_applicable", "", "The analysis declares no instrument (key `scoring`).")
-    changes = [text for before, after in zip(rows, rows[1:], strict=False) for text in _changes(before, after)]
+        return CheckResult(
+            "same_instrument", "not_applicable", "", "The analysis declares no instrument (key `scoring`)."
+        )
+    changes = [text for before, after in pairwise(rows) if (text := _changes(before, after))]
     undeclared = [row.stage for row in rows if not row.instrument]
     if undeclared:
         changes.append(f"no instrument is declared for {', '.join(undeclared)}")
     if changes:
-        return CheckResult("same_instrument", "warning", "", "Along the chain: " + "; ".join(changes) + ".")
+        detail = f"Besides what its assumptions name, a step changes how accuracy is measured. {'; '.join(changes)}."
+        return CheckResult("same_instrument", "warning", "", detail)
     return CheckResult("same_instrument", "pass", "", "All stages declare the same instrument.")
 
 
-def _changes(before: SystemRow, after: SystemRow) -> list[str]:
+def _changes(before: SystemRow, after: SystemRow) -> str:
+    """Settings that both stages declare and that differ."""
     old, new = dict(before.instrument), dict(after.instrument)
-    if not old or not new:
-        return []
-    return [
-        f"{before.stage} to {after.stage} changes {name} ({old.get(name, 'not stated')} to {new.get(name, 'not stated')})"
-        for name in dict.fromkeys([*old, *new])
-        if old.get(name) != new.get(name)
-    ]
+    found = [f"{name} ({old[name]} | {new[name]})" for name in old if name in new and old[name] != new[name]]
+    return f"{before.stage} to {after.stage}: {', '.join(found)}" if found else ""

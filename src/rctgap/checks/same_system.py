@@ -33,7 +33,9 @@ def _first_of_each_arm(systems: tuple[SystemRow, ...]) -> list[SystemRow]:
 def _assumptions(result: GapDecomposition, stages: set[str]) -> str:
     """Assumptions that the step into these stages would otherwise have spoken to."""
     return ";".join(
-        row.assumption_id for row in result.assumptions if any(f"component {name} is not" in row.evidence for name in stages)
+        row.assumption_id
+        for row in result.assumptions
+        if any(f"component {name} is not" in row.evidence for name in stages)
     )
 
 
@@ -45,6 +47,6 @@ def _about(result: GapDecomposition, row: SystemRow) -> str:
     ]
     return (
         f"In arm {row.arm} the system under test is {row.under_test}; from stage {row.stage} on the rows are of "
-        f"{', '.join(row.found)} ({', '.join(later)}). The step into {row.stage} therefore also contains a change of system "
-        "and is not attributed to an assumption."
+        f"{', '.join(row.found)} ({', '.join(later)}). The step into {row.stage} therefore also contains a change of "
+        "system and is not attributed to an assumption."
     )

@@ -1,0 +1,235 @@
+"""From analysis.yaml to a result: every fault of the inputs in one error, then the chain of functions."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rctgap.analysis_file import AnalysisFile, ArmEntry, StageEntry
+from rctgap.cards import BenchmarkCard, read_card
+from rctgap.checks import checked
+from rctgap.decomposition import decompose
+from rctgap.dictionary import Dictionary, read_dictionary
+from rctgap.documents import nearest, parse, read_document
+from rctgap.errors import AnalysisError, Fault, RctgapError, RctgapWarning
+from rctgap.estimands import Estimand
+from rctgap.files import inside
+from rctgap.frequentist import estimate_frequentist
+from rctgap.results import GapDecomposition
+from rctgap.scores import StageScores, score_stages
+from rctgap.stages import Chain, Stage, Transition
+from rctgap.trial import Arm, Borrowing, Design, Exclusion, read_trial
+
+__all__ = ["Analysis", "Inputs", "read_analysis", "read_inputs", "run_analysis"]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """A read analysis file, with its paths resolved."""
+
+    path: Path
+    file: AnalysisFile
+    paths: Mapping[str, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything an analysis names, read and validated."""
+
+    card: BenchmarkCard | None
+    chain: Chain
+    scores: StageScores
+    estimand: Estimand
+
+
+def read_analysis(path: Path | str, *, allow_outside: bool = False) -> Analysis:
+    """Read analysis.yaml.
+
+    Parameters
+    ----------
+    path : path
+        The YAML file; paths inside it are relative to its folder.
+    allow_outside : bool
+        Let them leave that folder.
+
+    Raises
+    ------
+    AnalysisError
+        Every fault of the file, each with its key path and value.
+    """
+    place = Path(path)
+    content = read_document(place, AnalysisError)
+    file = parse(AnalysisFile, content, str(place), AnalysisError)
+    given = {"trial": file.data.trial, "benchmark": file.data.benchmark, "items": file.data.items}
+    given |= {"dictionary": file.dictionary, "card": file.card}
+    paths: dict[str, Path] = {}
+    faults: list[Fault | str] = []
+    for name, relative in given.items():
+        if relative is not None:
+            try:
+                paths[name] = inside(place.parent, relative, allow_outside)
+            except RctgapError as error:
+                faults.extend(error.faults)
+    if faults:
+        raise AnalysisError(*faults)
+    return Analysis(place, file, paths)
+
+
+def read_inputs(analysis: Analysis) -> Inputs:
+    """Read and validate card, dictionary, data, design and chain.
+
+    Raises
+    ------
+    RctgapError
+        Every fault of every input, in one error.
+    """
+    faults: list[Fault | str] = []
+
+    def attempt[T](step: Callable[[], T]) -> T | None:
+        try:
+            return step()
+        except RctgapError as error:
+            faults.extend(error.faults)
+            return None
+
+    file, paths = analysis.file, analysis.paths
+    chain = attempt(lambda: _chain(file, str(analysis.path)))
+    estimand = attempt(lambda: _estimand(file))
+    card = attempt(lambda: read_card(paths["card"])) if "card" in paths else None
+    if card is not None and chain is not None:
+        attempt(lambda: card.require(chain.assumptions, f"{analysis.path}: transitions"))
+    dictionary = attempt(lambda: read_dictionary(paths["dictionary"])) if "dictionary" in paths else None
+    design = attempt(lambda: _design(file, chain, str(analysis.path)))
+    scores = None
+    if design is not None and chain is not None and (dictionary is not None or "dictionary" not in paths):
+        scores = attempt(lambda: _scores(analysis, dictionary, design, chain))
+    if faults or chain is None or estimand is None or scores is None:
+        raise AnalysisError(*faults)
+    return Inputs(card, chain, scores, estimand)
+
+
+def _scores(analysis: Analysis, dictionary: Dictionary | None, design: Design, chain: Chain) -> StageScores:
+    paths = analysis.paths
+    trial = read_trial(
+        paths["trial"],
+        design=design,
+        benchmark=paths.get("benchmark"),
+        items=paths.get("items"),
+        dictionary=dictionary,
+        exclude=[Exclusion(one.where, one.reason) for one in analysis.file.exclude],
+    )
+    return score_stages(trial, chain)
+
+
+def _chain(file: AnalysisFile, name: str) -> Chain:
+    unknown = [stage for stage in file.scoring if stage not in {entry.name for entry in file.stages}]
+    if unknown:
+        raise AnalysisError(
+            Fault(
+                "this is no stage",
+                nearest(unknown[0], [entry.name for entry in file.stages]),
+                name,
+                f"scoring.{unknown[0]}",
+            )
+        )
+    late = [entry.name for entry in file.stages if entry.source == "conversations"]
+    if late:
+        raise AnalysisError(
+            Fault(
+                "stages scored from conversation logs are part of the format and not of this version",
+                "Score the logs first and give the scores as a column (from: trial)",
+                name,
+                f"stages.{late[0]}.from",
+            )
+        )
+    stages = tuple(_stage(entry, file.scoring.get(entry.name, {})) for entry in file.stages)
+    transitions = tuple(Transition(one.to, one.family, one.assumptions) for one in file.transitions)
+    return Chain.of(stages, transitions)
+
+
+def _stage(entry: StageEntry, instrument: Mapping[str, str]) -> Stage:
+    system = entry.system
+    return Stage(
+        entry.name,
+        entry.source,
+        entry.score,
+        system.column if system else "",
+        system.value if system else "",
+        tuple(instrument.items()),
+    )
+
+
+def _design(file: AnalysisFile, chain: Chain | None, name: str) -> Design:
+    arms = [_arm(label, entry, chain, name) for label, entry in file.arms.ai.items()]
+    chosen = file.design
+    return Design(file.arms.control, arms, chosen.unit, chosen.crossover, chosen.strata, file.arms.column)
+
+
+def _arm(label: str, entry: ArmEntry, chain: Chain | None, name: str) -> Arm:
+    lendable = [stage.name for stage in chain.stages if stage.source != "benchmark"] if chain else list(entry.rows)
+    for stage in entry.rows:
+        if stage not in lendable:
+            raise AnalysisError(
+                Fault("this stage cannot be borrowed", nearest(stage, lendable), name, f"arms.ai.{label}.rows.{stage}")
+            )
+    return Arm(label, entry.system, tuple(Borrowing(stage, arm, entry.because) for stage, arm in entry.rows.items()))
+
+
+def _estimand(file: AnalysisFile) -> Estimand:
+    asked = file.estimand
+    labels = set(file.arms.ai)
+    if isinstance(asked.arm_weights, dict):
+        strange = sorted(set(asked.arm_weights) - labels)
+        if strange:
+            raise AnalysisError(
+                Fault(
+                    "this is no analysed arm", nearest(strange[0], labels), place=f"estimand.arm_weights.{strange[0]}"
+                )
+            )
+    return Estimand(asked.items, asked.item_weights, asked.arm_weights, asked.non_users)
+
+
+def run_analysis(analysis: Analysis | Path | str, *, inputs: Inputs | None = None) -> GapDecomposition:
+    """Read everything an analysis names, estimate, decompose and check.
+
+    Parameters
+    ----------
+    analysis : Analysis or path
+    inputs : Inputs, optional
+        As `read_inputs` gave them, to save reading twice.
+
+    Returns
+    -------
+    GapDecomposition
+        With its checks.
+
+    Raises
+    ------
+    RctgapError
+        Every fault of the inputs, or what the estimator cannot do with them.
+    """
+    one = analysis if isinstance(analysis, Analysis) else read_analysis(analysis)
+    read = inputs or read_inputs(one)
+    asked = one.file.frequentist
+    estimates = estimate_frequentist(read.scores, read.estimand, asked.covariance, asked.small_sample, asked.level)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RctgapWarning)
+        result = decompose(estimates, read.estimand, read.card, title=one.file.title)
+    settings = replace(
+        result.settings,
+        suppress_below=one.file.suppress_below,
+        allow_mixed_systems=one.file.allow_mixed_systems,
+    )
+    return checked(replace(result, settings=settings))
+
+
+def input_files(analysis: Analysis) -> Iterator[tuple[str, Path]]:
+    """Name and path of every file behind an analysis, itself first."""
+    yield "analysis", analysis.path
+    yield from analysis.paths.items()
+
+
+def document_of(analysis: Analysis) -> dict[str, Any]:
+    """The analysis as plain values, defaults filled in."""
+    return analysis.file.model_dump(by_alias=True, mode="json")

@@ -1,0 +1,161 @@
+"""The form of analysis.yaml, strict: unknown keys are refused with the nearest valid spelling."""
+
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+from rctgap.stages import Family, Source
+
+__all__ = ["AnalysisFile", "ArmEntry", "StageEntry"]
+
+
+def _text(value: Any) -> Any:
+    """Labels may be written as YAML numbers."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+type Text = Annotated[str, pydantic.BeforeValidator(_text)]
+type Weights = dict[Text, float]
+
+
+class _Part(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+
+
+def _later(value: Any) -> Any:
+    """A key whose meaning this version cannot honour is named, never silently passed over."""
+    if value:
+        raise ValueError("this key is part of the format and not of this version. Remove it")
+    return value
+
+
+type Later = Annotated[Any, pydantic.AfterValidator(_later)]
+
+
+class Data(_Part):
+    """Paths of the tables."""
+
+    trial: str
+    benchmark: str | None = None
+    items: str | None = None
+    conversations: Later = None
+    labels: Later = None
+
+
+class DesignEntry(_Part):
+    """Units and strata."""
+
+    unit: Literal["participant", "observation"] = "participant"
+    crossover: bool = False
+    strata: tuple[str, ...] = ()
+
+
+class ArmEntry(_Part):
+    """An AI arm with a system of another name, or with borrowed stages."""
+
+    system: str = ""
+    rows: dict[str, Text] = {}
+    because: str = ""
+
+    @pydantic.model_validator(mode="after")
+    def _reason(self) -> "ArmEntry":
+        if self.rows and not self.because.strip():
+            raise ValueError("stages are borrowed (`rows`) without a reason. Say why under `because`")
+        return self
+
+
+def _arms(given: Any) -> Any:
+    if isinstance(given, list):
+        if len({str(label) for label in given}) != len(given):
+            raise ValueError("an arm is listed twice. Name each arm once")
+        return {str(label): {} for label in given}
+    if isinstance(given, dict):
+        return {str(label): {} if entry is None else entry for label, entry in given.items()}
+    raise ValueError("not a list or mapping of arms. For example [a1, a2] or {a1: {system: GPT-4o}}")
+
+
+class Arms(_Part):
+    """Which arms take part."""
+
+    control: Text | None = None
+    ai: Annotated[dict[Text, ArmEntry], pydantic.BeforeValidator(_arms)]
+    column: str | None = None
+
+
+class Exclude(_Part):
+    """Rows left out, and why."""
+
+    where: dict[str, Any] = pydantic.Field(min_length=1)
+    reason: str = pydantic.Field(min_length=1)
+
+
+class SystemEntry(_Part):
+    """The system of a stage's rows: a column, or one value."""
+
+    column: str = ""
+    value: str = ""
+
+    @pydantic.model_validator(mode="after")
+    def _one(self) -> "SystemEntry":
+        if bool(self.column) == bool(self.value):
+            raise ValueError("both or neither of `column` and `value` given. Give one of them")
+        return self
+
+
+class StageEntry(_Part):
+    """One stage."""
+
+    name: str = pydantic.Field(pattern=r"^[a-z][a-z0-9_]*$")
+    source: Source = pydantic.Field(alias="from")
+    score: str = ""
+    system: SystemEntry | None = None
+
+
+class TransitionEntry(_Part):
+    """One transition."""
+
+    to: str
+    family: Family
+    assumptions: tuple[str, ...] = ()
+
+
+class EstimandEntry(_Part):
+    """What is estimated."""
+
+    items: Literal["fixed", "random"]
+    item_weights: Literal["observed", "trial", "uniform"] | Weights = "observed"
+    arm_weights: Literal["equal", "observed"] | Weights = "equal"
+    non_users: Literal["exclude", "zero", "control"] | None = None
+
+
+class Frequentist(_Part):
+    """How frequentist intervals are made."""
+
+    covariance: Literal["robust", "cluster", "cluster2", "item"] | None = None
+    small_sample: Literal["CR1", "CR2", "CR3"] = "CR2"
+    level: float = pydantic.Field(default=0.95, gt=0, lt=1)
+    bootstrap: Later = None
+
+
+class AnalysisFile(_Part):
+    """The whole file; `bayesian` and `staged` are settings of other commands and change nothing here."""
+
+    schema_: Literal["rctgap/analysis/1"] = pydantic.Field(alias="schema")
+    title: str = pydantic.Field(min_length=1)
+    card: str | None = None
+    dictionary: str | None = None
+    data: Data
+    design: DesignEntry = DesignEntry()
+    arms: Arms
+    exclude: tuple[Exclude, ...] = ()
+    stages: tuple[StageEntry, ...] = pydantic.Field(min_length=2)
+    transitions: tuple[TransitionEntry, ...] = ()
+    scoring: dict[str, dict[str, Text]] = {}
+    covariates: Later = None
+    estimand: EstimandEntry
+    frequentist: Frequentist = Frequentist()
+    bayesian: dict[str, Any] = {}
+    staged: dict[str, Any] = {}
+    allow_mixed_systems: bool = False
+    suppress_below: int = pydantic.Field(default=5, ge=0)
+    seed: int | None = None

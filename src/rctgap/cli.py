@@ -1,0 +1,165 @@
+"""The command line: thin commands, heavy imports deferred until one runs."""
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rctgap import __version__
+from rctgap.errors import RctgapError
+
+if TYPE_CHECKING:
+    from rctgap.reproduction import Reproduction
+    from rctgap.results import GapDecomposition
+
+__all__ = ["main"]
+
+NOT_FINAL = 3
+_PATH = click.Path(path_type=Path)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turn a user's mistake into a message and exit code 2."""
+    try:
+        yield
+    except RctgapError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="rctgap")
+def main() -> None:
+    """Why a model that aces a benchmark does not help its users.
+
+    Splits the gap between benchmark accuracy and trial outcome into task and outcome components,
+    each with an interval and tied to the assumptions of a BenchmarkCard.
+    """
+
+
+@main.command()
+@click.argument("study", type=click.Choice(["raman2026"]))
+@click.option("--data", type=_PATH, help="Folder with the authors' own files; the embedded counts otherwise.")
+@click.option("--out", type=_PATH, help="Result folder. [default: results/STUDY]")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def reproduce(study: str, data: Path | None, out: Path | None, quiet: bool) -> None:
+    """Re-compute a published case study, one result folder a chain and one report over all."""
+    with _plain_errors():
+        from rctgap.reproduction import reproduce as run  # noqa: PLC0415 - heavy
+
+        done = run(out or Path("results") / study, data, lambda names: _progress(names, quiet))
+        if not quiet:
+            click.echo(_reproduction_text(done))
+    sys.exit(0 if done.final else NOT_FINAL)
+
+
+def _progress(names: Sequence[str], quiet: bool) -> Iterator[str]:
+    hidden = quiet or not sys.stderr.isatty()
+    with click.progressbar(names, label="Chains", file=sys.stderr, hidden=hidden) as bar:
+        yield from bar
+
+
+def _reproduction_text(done: "Reproduction") -> str:
+    from rctgap.tables import comparison_text  # noqa: PLC0415 - heavy
+
+    first = next(iter(done.results.values()))
+    parts = [str(first), comparison_text(done.results)]
+    parts.extend(f"Left out: {name}: {reason}" for name, reason in done.skipped.items())
+    parts.append(f"Report: {done.folder / 'report.html'}")
+    return "\n\n".join(parts)
+
+
+@main.command()
+@click.argument("analysis", type=_PATH)
+@click.option("--allow-outside", is_flag=True, help="Let the analysis name files outside its own folder.")
+def validate(analysis: Path, allow_outside: bool) -> None:
+    """Check dictionary, data, design, links and card; every fault at once."""
+    with _plain_errors():
+        from rctgap.analysis import read_analysis, run_analysis  # noqa: PLC0415 - heavy
+        from rctgap.tables import attrition_text  # noqa: PLC0415 - heavy
+
+        result = run_analysis(read_analysis(analysis, allow_outside=allow_outside))
+        click.echo(f"{analysis}: no fault found.")
+        click.echo(attrition_text(result))
+        for check in result.checks:
+            click.echo(f"{check.check}: {check.status}. {check.detail}")
+
+
+@main.command()
+@click.argument("analysis", type=_PATH)
+@click.option("--method", type=click.Choice(["frequentist"]), default="frequentist", show_default=True)
+@click.option("--out", type=_PATH, help="Result folder. [default: results/TITLE]")
+@click.option("--allow-outside", is_flag=True, help="Let the analysis name files outside its own folder.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def decompose(analysis: Path, method: str, out: Path | None, allow_outside: bool, quiet: bool) -> None:  # noqa: ARG001 - one method so far
+    """Estimate and split the gap; write a result folder with its report."""
+    with _plain_errors():
+        from rctgap.analysis import read_analysis  # noqa: PLC0415 - heavy
+        from rctgap.runs import run_to_folder  # noqa: PLC0415 - heavy
+
+        read = read_analysis(analysis, allow_outside=allow_outside)
+        folder = out or Path("results") / _slug(read.file.title)
+        result = run_to_folder(read, folder)
+        if not quiet:
+            click.echo(result)
+            click.echo(f"\nReport: {folder / 'report.html'}")
+    sys.exit(_exit_code(result))
+
+
+def _exit_code(result: "GapDecomposition") -> int:
+    if result.final:
+        return 0
+    failed = ", ".join(check.check for check in result.checks if check.status == "fail")
+    click.echo(f"The result is not final: {failed}.", err=True)
+    return NOT_FINAL
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60] or "result"
+
+
+@main.command()
+@click.argument("folder", type=_PATH)
+def report(folder: Path) -> None:
+    """Rebuild the report of a result folder, or of a folder of them."""
+    with _plain_errors():
+        from rctgap.report import write_report  # noqa: PLC0415 - heavy
+
+        for path in write_report(folder):
+            click.echo(path)
+
+
+@main.group()
+def card() -> None:
+    """Read and check BenchmarkCards."""
+
+
+@card.command()
+@click.argument("path", metavar="CARD", type=_PATH)
+def show(path: Path) -> None:
+    """Print a card: its assumptions, their IDs, and what departs from the authors' schema."""
+    with _plain_errors():
+        from rctgap.cards import describe_card, read_card  # noqa: PLC0415 - heavy
+
+        click.echo(describe_card(read_card(path)))
+
+
+@card.command()
+@click.argument("path", metavar="CARD", type=_PATH)
+@click.option("--ids", default="", help="Assumption IDs that the card must have, separated by commas.")
+def check(path: Path, ids: str) -> None:
+    """List every departure from the authors' schema, and what is unanswered."""
+    with _plain_errors():
+        from rctgap.cards import check_card, read_card  # noqa: PLC0415 - heavy
+
+        read = read_card(path)
+        read.require([one.strip() for one in ids.split(",") if one.strip()], "--ids")
+        notes = check_card(read)
+        click.echo(f"{path}: {len(read.assumptions)} assumptions, {len(notes)} notes.")
+        for note in notes:
+            click.echo(f"{note.kind}: {note.text}")

@@ -1,0 +1,209 @@
+"""The authors' row-level score files, reduced to the tables of this folder. Texts in them are not read."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rctgap.documents import nearest
+from rctgap.errors import DataError, Fault
+
+__all__ = ["FILES", "differences", "tables_from"]
+
+FIRST_ARM = "saved_results.csv"
+RERUN = "gpt4o_first_turn_results.csv"
+SCORED = "clean_prescored.csv"
+ALONE = "direct_trials_condition.csv"
+SCENARIOS = "scenarios.csv"
+
+FILES: Mapping[str, Sequence[str]] = {
+    FIRST_ARM: ("id", "scenario_id", "correct"),
+    RERUN: ("id", "scenario_id", "correct"),
+    SCORED: (
+        "id",
+        "correct",
+        "differential_correct",
+        "differential_correct_any",
+        "differential_correct_bot",
+        "differential_correct_bot_count",
+    ),
+    ALONE: ("model", "scenario_id", "reverse", "differential_correct"),
+    SCENARIOS: ("scenario_id", "condition", "urgency"),
+}
+
+LAST_GPT4O_ROW = 1800
+MODELS = {"GPT 4o": "GPT-4o"}
+TRUE, FALSE = ("True", "true", "1", "1.0"), ("False", "false", "0", "0.0")
+
+
+def tables_from(folder: Path) -> Mapping[str, pd.DataFrame]:
+    """Read the authors' five files and count their patterns.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds `saved_results.csv`, `gpt4o_first_turn_results.csv`, `clean_prescored.csv`,
+        `direct_trials_condition.csv` and `scenarios.csv`.
+
+    Returns
+    -------
+    mapping of str to DataFrame
+        `trial.csv`, `benchmark.csv` and `scenarios.csv`, all values text, as in this folder.
+
+    Raises
+    ------
+    DataError
+        Every missing file or column, flag that is not true or false, and identifier that
+        does not join.
+
+    Notes
+    -----
+    Arm 1 (Llama 3 70B) holds the answers whose first messages were scored; control rows have no
+    score of a bot; of the others, those before row 1,800 of the scored file are GPT-4o and the
+    rest Command R+. The last rule is inferred, and its totals match every printed figure.
+    """
+    missing = [
+        Fault("no such file", f"The folder needs {', '.join(FILES)}", str(folder / name))
+        for name in FILES
+        if not (folder / name).is_file()
+    ]
+    if missing:
+        raise DataError(*missing)
+    raw = {name: _read(folder / name, columns) for name, columns in FILES.items()}
+    trial = _trial(raw, folder)
+    benchmark = _benchmark(raw[ALONE], folder)
+    scenarios = raw[SCENARIOS].drop_duplicates().sort_values("scenario_id", ignore_index=True)
+    return {"trial.csv": trial, "benchmark.csv": benchmark, "scenarios.csv": scenarios}
+
+
+def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    try:
+        head = pd.read_csv(path, nrows=0, dtype=str, encoding="utf-8-sig")
+        absent = [name for name in columns if name not in head.columns]
+        if absent:
+            raise DataError(
+                *(
+                    Fault("the column is missing", nearest(name, map(str, head.columns)), str(path), name)
+                    for name in absent
+                )
+            )
+        frame = pd.read_csv(path, usecols=list(columns), dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(
+            Fault(f"not a readable CSV file ({type(error).__name__})", "Give the authors' file as it is", str(path))
+        ) from None
+    return frame[list(columns)]
+
+
+def _flag(frame: pd.DataFrame, column: str, path: Path) -> "pd.Series[str]":
+    """Booleans in any of the spellings of these files as "1" and "0"."""
+    values = frame[column]
+    wrong = np.flatnonzero(~values.isin([*TRUE, *FALSE]).to_numpy())
+    if wrong.size:
+        raise DataError(
+            *(
+                Fault(
+                    "not a true or false value",
+                    "True, False, 1 or 0",
+                    str(path),
+                    column,
+                    int(row) + 1,
+                    values.iloc[int(row)][:20],
+                )
+                for row in wrong[:20]
+            )
+        )
+    return values.isin(TRUE).map({True: "1", False: "0"})
+
+
+def _trial(raw: Mapping[str, pd.DataFrame], folder: Path) -> pd.DataFrame:
+    scored, first, again = raw[SCORED], raw[FIRST_ARM], raw[RERUN]
+    _check_ids(scored, first, again, folder)
+    mine = scored["id"].isin(first["id"])
+    control = scored["differential_correct_bot_count"].str.strip() == ""
+    crossed = np.flatnonzero((mine & control).to_numpy())
+    if crossed.size:
+        raise DataError(
+            Fault(
+                "an answer of arm 1 has no score of the bot's side",
+                "Check the join of the two files",
+                str(folder / SCORED),
+                "differential_correct_bot_count",
+                int(crossed[0]) + 1,
+            )
+        )
+    early = pd.Series(np.arange(len(scored)) < LAST_GPT4O_ROW, index=scored.index)
+    arm = pd.Series(
+        np.select([mine, control, early], ["Llama 3 70B", "Control", "GPT-4o"], "Command R+"), index=scored.index
+    )
+    joined = scored[["id"]].merge(first.assign(own=_flag(first, "correct", folder / FIRST_ARM)), on="id", how="left")
+    rerun = scored[["id"]].merge(again.assign(own=_flag(again, "correct", folder / RERUN)), on="id", how="left")
+    talked = ~control
+    rows = pd.DataFrame(
+        {
+            "arm": arm,
+            "arm_as_labelled": np.select([mine, control], ["GPT-4o", "Control"], "unused"),
+            "scenario_id": joined["scenario_id"].fillna(""),
+            "system": arm.where(talked, ""),
+            "own_query": joined["own"].fillna(""),
+            "own_query_rerun": rerun["own"].fillna(""),
+            "conversation": _flag(scored, "differential_correct_bot", folder / SCORED).where(talked, ""),
+            "conversation_any": _flag(scored, "differential_correct_any", folder / SCORED).where(talked, ""),
+            "decision": _flag(scored, "differential_correct", folder / SCORED),
+            "disposition": _flag(scored, "correct", folder / SCORED),
+        }
+    )
+    return _counted(rows)
+
+
+def _check_ids(scored: pd.DataFrame, first: pd.DataFrame, again: pd.DataFrame, folder: Path) -> None:
+    faults = []
+    for name, frame in ((SCORED, scored), (FIRST_ARM, first), (RERUN, again)):
+        twice = np.flatnonzero(frame["id"].duplicated().to_numpy())
+        faults += [
+            Fault("the id occurs twice", "One row per answer", str(folder / name), "id", int(row) + 1)
+            for row in twice[:5]
+        ]
+    for name, frame, other, whom in (
+        (FIRST_ARM, first, scored, SCORED),
+        (RERUN, again, first, FIRST_ARM),
+        (FIRST_ARM, first, again, RERUN),
+    ):
+        lost = np.flatnonzero(~frame["id"].isin(other["id"]).to_numpy())
+        faults += [
+            Fault(
+                f"the id is not in {whom}",
+                "The files must hold the same answers",
+                str(folder / name),
+                "id",
+                int(row) + 1,
+            )
+            for row in lost[:5]
+        ]
+    if faults:
+        raise DataError(*faults)
+
+
+def _benchmark(alone: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    rows = pd.DataFrame(
+        {
+            "model": alone["model"].replace(MODELS),
+            "scenario_id": alone["scenario_id"],
+            "reverse": _flag(alone, "reverse", folder / ALONE).map({"1": "true", "0": "false"}),
+            "correct": _flag(alone, "differential_correct", folder / ALONE),
+        }
+    )
+    return _counted(rows)
+
+
+def _counted(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.groupby(list(rows.columns), sort=True).size().rename("count").reset_index().astype(str)
+
+
+def differences(found: pd.DataFrame, embedded: pd.DataFrame) -> int:
+    """How many patterns occur a different number of times in two tables with a `count` column."""
+    keys = [column for column in embedded.columns if column != "count"]
+    counted = [frame.set_index(keys)["count"].astype(int) for frame in (found, embedded)]
+    both = pd.concat(counted, axis=1, keys=["found", "embedded"]).fillna(0)
+    return int((both["found"] != both["embedded"]).sum())

@@ -1,0 +1,50 @@
+"""What a run was made from: hashes, versions, revision, seed, arguments."""
+
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rctgap.analysis import Analysis, document_of, input_files
+from rctgap.documents import sha256
+from rctgap.results import GapDecomposition
+
+__all__ = ["manifest_of"]
+
+PACKAGES = ("rctgap", "numpy", "pandas", "scipy", "statsmodels", "pandera", "pyarrow")
+
+
+def manifest_of(analysis: Analysis, result: GapDecomposition) -> Mapping[str, Any]:
+    """Everything needed to make a result again, without the clock and without absolute paths."""
+    settings = result.settings
+    return {
+        "schema": "rctgap/manifest/1",
+        "inputs": [{"role": role, "file": path.name, "sha256": sha256(path)} for role, path in input_files(analysis)],
+        "analysis": document_of(analysis),
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
+        "git_revision": _revision(analysis.path.parent),
+        "seed": analysis.file.seed,
+        "sampler": None,
+        "interval": {"level": settings.level, "kinds": sorted({row.interval for row in result.main() if row.interval})},
+        "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "warnings": list(result.warnings),
+    }
+
+
+def _revision(folder: Path) -> str:
+    """Git revision of the folder that holds the analysis; empty outside a checkout or without git."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - the user's own git
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""

@@ -1,0 +1,76 @@
+"""One result as a chapter: which sections, in which order, with which figures."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rctgap import plots
+from rctgap.checks import checked
+from rctgap.report.answers import flows_section, uptake_section
+from rctgap.report.blocks import Chapter, Picture, Section
+from rctgap.report.evidence import assumptions_section, attrition_section, checks_section
+from rctgap.report.headline import headline_section
+from rctgap.report.methods import manifest_section, methods_section, notes_section
+from rctgap.report.quantities import components_section, effects_section, shares_section, stages_section
+from rctgap.report.words import shown_arms, slug
+from rctgap.results import GapDecomposition
+from rctgap.suppression import suppressed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["NamedResult", "chapter", "prepared"]
+
+
+@dataclass(frozen=True)
+class NamedResult:
+    """A result with the name it goes by in a report, and its manifest where it has one."""
+
+    name: str
+    result: GapDecomposition
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The result's own title, or its name."""
+        return self.result.title or self.name or "Gap decomposition"
+
+
+def prepared(named: NamedResult) -> NamedResult:
+    """The result as it may be shown: checked, and with small cells hidden."""
+    return NamedResult(named.name, suppressed(checked(named.result)), named.manifest)
+
+
+def chapter(named: NamedResult, number: int = 1) -> Chapter:
+    """All sections of a prepared result; `number` keeps ids apart where there are several."""
+    result = named.result
+    anchor = f"result-{number}"
+    sections: list[Section | None] = [
+        headline_section(result),
+        stages_section(result, _pictures(result, plots.ladder, "ladder", anchor)),
+        effects_section(result),
+        components_section(result, _pictures(result, plots.forest, "forest", anchor)),
+        shares_section(result),
+        flows_section(result, _pictures(result, plots.flows, "flows", anchor)),
+        uptake_section(result),
+        assumptions_section(result),
+        checks_section(result),
+        attrition_section(result),
+        methods_section(result),
+        notes_section(result),
+        manifest_section(named.manifest),
+    ]
+    return Chapter(anchor, named.title, tuple(one for one in sections if one is not None))
+
+
+def _pictures(
+    result: GapDecomposition, draw: "Callable[[GapDecomposition, str], Figure]", name: str, anchor: str
+) -> tuple[Picture, ...]:
+    """The figure of each arm shown; a file's name tells the arm where there are several."""
+    found = []
+    for number, arm in enumerate(shown_arms(result)):
+        mark = "" if len(result.settings.arms) == 1 else f"-{number}-{slug(arm)}".rstrip("-")
+        figure = draw(result, arm)
+        title = str(figure.get_label()).partition("\n")[0]
+        found.append(Picture(f"{name}{mark}", title, plots.svg(figure, f"{anchor}-{name}-{number}")))
+    return tuple(found)

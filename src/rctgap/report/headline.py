@@ -1,0 +1,109 @@
+"""The opening: what forbids calling the result final, the headline in words, the limits to read it with."""
+
+from rctgap.report.blocks import Block, Notice, Paragraph, Section
+from rctgap.report.words import arm_name, counted, figure, long_interval, quantity, shown_arms, signed
+from rctgap.results import FORBIDDING, ComponentRow, GapDecomposition, StageRow
+
+__all__ = ["answers_line", "headline", "headline_section", "interval_line", "stage_of"]
+
+INTERVALS = {
+    "t": "t",
+    "normal": "normal",
+    "wilson": "Wilson",
+    "mover": "MOVER",
+    "percentile": "percentile bootstrap",
+    "bca": "BCa bootstrap",
+    "studentized": "studentised bootstrap",
+    "equal_tailed": "equal-tailed posterior",
+    "hdi": "highest-density posterior",
+}
+
+
+def headline_section(result: GapDecomposition) -> Section:
+    """Banner, headline, counts and limits."""
+    arms = shown_arms(result)
+    blocks: list[Block] = [*_banner(result)]
+    blocks.append(Paragraph(headline(result, arms[0]), lead=True))
+    effect = _effect_line(result, arms[0])
+    if effect:
+        blocks.append(Paragraph(effect))
+    blocks.append(Paragraph(f"{interval_line(result)} {answers_line(result)}"))
+    if result.warnings:
+        blocks.append(Notice("Limits to read these numbers with", result.warnings))
+    return Section("", tuple(blocks))
+
+
+def _banner(result: GapDecomposition) -> list[Notice]:
+    failed = [check for check in result.checks if check.status == "fail" and check.check in FORBIDDING]
+    details = tuple(f"{quantity(check.check)}: {check.detail}" for check in failed)
+    if not result.final:
+        return [Notice("This result is not final", details, "final")]
+    return [Notice("Final by consent, with a failed check", details, "final")] if failed else []
+
+
+def stage_of(result: GapDecomposition, arm: str, stage: str) -> StageRow | None:
+    """A stage's main row."""
+    return next((row for row in result.stages if (row.arm, row.stage) == (arm, stage)), None)
+
+
+def headline(result: GapDecomposition, arm: str) -> str:
+    """The gap and its parts in one sentence, each with its interval."""
+    names = result.settings.stages
+    first, last = _stage_text(result, arm, names[0]), _stage_text(result, arm, names[-1])
+    gap = result.row("gap", arm)
+    families = [row for row in result.main() if row.arm == arm and row.kind == "family"]
+    whose = f" ({arm_name(result, arm)})" if len(result.settings.arms) > 1 else ""
+    if gap.estimate is None:
+        return f"{_capital(first)} → {last}{whose}: the gap is not estimated ({gap.note})."
+    size = f"a gap of {figure(gap.estimate)} points{_ends(gap)}"
+    parts = " and ".join(f"{row.quantity} {figure(row.estimate)}{_ends(row)}" for row in families)
+    return f"{_capital(first)} → {last}{whose}: {size}{f', of which {parts}' if parts else ''}."
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _ends(row: ComponentRow) -> str:
+    return long_interval(row.lower, row.upper)
+
+
+def _stage_text(result: GapDecomposition, arm: str, stage: str) -> str:
+    row = stage_of(result, arm, stage)
+    if row is None or row.estimate is None:
+        return f"{quantity(stage)} not estimated"
+    return f"{quantity(stage)} {figure(row.estimate)} %{long_interval(row.lower, row.upper)}"
+
+
+def _effect_line(result: GapDecomposition, arm: str) -> str:
+    control = stage_of(result, result.settings.control, result.settings.stages[-1])
+    rows = {row.quantity: row for row in result.main() if row.arm == arm and row.kind == "effect"}
+    if control is None or control.estimate is None or "predicted_effect" not in rows:
+        return (
+            "There is no control arm to compare with, so no effect can be given." if not result.settings.control else ""
+        )
+    predicted, realized = (
+        f"{signed(rows[name].estimate)} points{_ends(rows[name])}" for name in ("predicted_effect", "realized_effect")
+    )
+    base = f"{figure(control.estimate)} %{long_interval(control.lower, control.upper)}"
+    return f"Against the control arm's {base}, the first stage predicted {predicted}; the trial found {realized}."
+
+
+def interval_line(result: GapDecomposition) -> str:
+    """Level and kind of the main intervals, and the estimand, in words."""
+    kinds = dict.fromkeys(INTERVALS.get(row.interval, row.interval) for row in result.main() if row.interval)
+    chosen = result.settings
+    level = f"{100 * chosen.level:g} %"
+    shown = f"Brackets hold {level} intervals ({', '.join(kinds)})" if kinds else "No interval could be given"
+    return f"{shown}; items {chosen.items}, item weights {chosen.item_weights}, covariance {chosen.covariance}."
+
+
+def answers_line(result: GapDecomposition) -> str:
+    """How much data stand behind the result."""
+    chosen = result.settings
+    people = "not identified" if chosen.n_participants is None else counted(chosen.n_participants)
+    items = "not identified" if chosen.n_items is None else counted(chosen.n_items)
+    return (
+        f"Answers: {counted(chosen.n_answers)}; benchmark runs: {counted(chosen.n_runs)}; "
+        f"participants: {people}; items: {items}."
+    )

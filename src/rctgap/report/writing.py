@@ -1,0 +1,106 @@
+"""Writes the report of a result folder, or one report over a folder of results."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rctgap.errors import Fault, OutputError
+from rctgap.export import INDEX, load, load_manifest
+from rctgap.report.blocks import Chapter, Picture
+from rctgap.report.chapter import NamedResult, chapter, prepared
+from rctgap.report.html import page
+from rctgap.report.markdown import markdown_page
+
+__all__ = ["write_report"]
+
+RESULT = "result.json"
+
+
+def write_report(folder: Path | str) -> tuple[Path, ...]:
+    """Write report.html and report.md from the files of a result folder, or of a folder of results.
+
+    Parameters
+    ----------
+    folder : path
+        A folder that holds result.json, or folders that do.
+
+    Returns
+    -------
+    tuple of Path
+        The files written; for a single result its figures too.
+
+    Raises
+    ------
+    OutputError
+        No result there, or one that is damaged.
+
+    Examples
+    --------
+    >>> import pandas as pd, tempfile
+    >>> import rctgap as rg
+    >>> rows = {"conversation": [1, 1, 0], "decision": [1, 0, 0], "count": [30, 40, 30]}
+    >>> frame = pd.DataFrame({"arm": ["a1"] * 3, **rows})
+    >>> trial = rg.read_trial(frame, design=rg.Design(ai=["a1"]))
+    >>> scores = rg.score_stages(trial, [rg.Stage("conversation"), rg.Stage("decision")])
+    >>> estimand = rg.Estimand(items="fixed")
+    >>> result = rg.decompose(rg.estimate_frequentist(scores, estimand), estimand)
+    >>> [path.name for path in rg.write_report(rg.save(result, tempfile.mkdtemp()))]
+    ['report.html', 'report.md', 'ladder.svg', 'forest.svg', 'flows.svg']
+    """
+    place = Path(folder)
+    if (place / RESULT).is_file():
+        return _write_one(place)
+    names, skipped = _contents(place)
+    if not names:
+        raise OutputError(
+            Fault("no result here", "Name a folder that holds result.json, or folders that do", file=str(place))
+        )
+    results = [_named(place / name, name) for name in names]
+    chapters = [chapter(one, number) for number, one in enumerate(results, 1)]
+    return _write_pages(place, results, chapters, skipped=skipped)
+
+
+def _named(place: Path, name: str) -> NamedResult:
+    return prepared(NamedResult(name, load(place), load_manifest(place)))
+
+
+def _write_one(place: Path) -> tuple[Path, ...]:
+    named = _named(place, place.name)
+    told = chapter(named)
+    written = _write_pages(place, [named], [told])
+    figures = place / "figures"
+    figures.mkdir(exist_ok=True)
+    for old in figures.glob("*.svg"):
+        old.unlink()
+    pictures = [block for section in told.sections for block in section.blocks if isinstance(block, Picture)]
+    return (*written, *(_write(figures / f"{picture.name}.svg", picture.svg) for picture in pictures))
+
+
+def _write_pages(
+    place: Path,
+    results: Sequence[NamedResult],
+    chapters: Sequence[Chapter],
+    *,
+    skipped: Sequence[tuple[str, str]] = (),
+) -> tuple[Path, ...]:
+    return (
+        _write(place / "report.html", page(results, chapters, skipped=skipped)),
+        _write(place / "report.md", markdown_page(results, chapters, skipped=skipped)),
+    )
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return path
+
+
+def _contents(place: Path) -> tuple[list[str], tuple[tuple[str, str], ...]]:
+    """Names of the results in a folder, in the index's order where there is one, and those left out with the reason."""
+    found = sorted(path.parent.name for path in place.glob(f"*/{RESULT}") if not path.parent.name.startswith("."))
+    index = place / INDEX
+    if not index.is_file():
+        return found, ()
+    content = json.loads(index.read_text(encoding="utf-8"))
+    listed = [name for name in content.get("results", ()) if name in found]
+    rest = [name for name in found if name not in listed]
+    return listed + rest, tuple((str(name), str(why)) for name, why in content.get("skipped", {}).items())

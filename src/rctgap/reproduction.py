@@ -1,0 +1,125 @@
+"""The published case study, from the embedded counts or from the authors' own files, one result folder a chain."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rctgap.analysis import read_analysis, read_inputs, run_analysis
+from rctgap.datasets import folder as embedded_folder
+from rctgap.datasets.raman2026 import CHAINS
+from rctgap.datasets.raman2026.authors_files import FILES, differences, tables_from
+from rctgap.documents import sha256
+from rctgap.errors import DataError, RctgapError
+from rctgap.export import replacing, write_index, write_result
+from rctgap.files import read_table
+from rctgap.manifest import manifest_of
+from rctgap.report import write_report
+from rctgap.results import CheckResult, GapDecomposition
+
+__all__ = ["Reproduction", "reproduce"]
+
+STUDY = "raman2026"
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """What was written: a result per chain, and the chains that these data do not hold."""
+
+    folder: Path
+    results: Mapping[str, GapDecomposition]
+    skipped: Mapping[str, str]
+
+    @property
+    def final(self) -> bool:
+        """Whether every result is final."""
+        return all(result.final for result in self.results.values())
+
+
+def reproduce(
+    out: Path, data: Path | None = None, each: Callable[[Sequence[str]], Iterator[str]] = iter
+) -> Reproduction:
+    """Run every chain of the case study and write one report over all of them.
+
+    Parameters
+    ----------
+    out : Path
+        Folder to write.
+    data : Path, optional
+        Folder with the authors' files; the embedded counts otherwise.
+    each : callable
+        Wraps the chain names, to show progress.
+
+    Raises
+    ------
+    DataError
+        The authors' files cannot be used.
+    OutputError
+        `out` holds something else.
+    """
+    with replacing(out) as place, _inputs(data) as (source, check, extra):
+        results: dict[str, GapDecomposition] = {}
+        skipped: dict[str, str] = {}
+        for name in each(CHAINS):
+            try:
+                results[name] = _chain(name, source, place, check, extra)
+            except RctgapError as error:
+                if data is None:
+                    raise
+                skipped[name] = error.reason
+        if not results:
+            raise DataError(*(f"{name}: {reason}" for name, reason in skipped.items()))
+        write_index(place, list(results), skipped)
+        write_report(place)
+    return Reproduction(Path(out), results, skipped)
+
+
+def _chain(
+    name: str, source: Path, place: Path, check: CheckResult | None, extra: Sequence[Mapping[str, str]]
+) -> GapDecomposition:
+    analysis = read_analysis(source / f"{name}.yaml")
+    inputs = read_inputs(analysis)
+    result = run_analysis(analysis, inputs=inputs)
+    if check is not None:
+        result = replace(result, checks=(*result.checks, check))
+    manifest = dict(manifest_of(analysis, result))
+    manifest["inputs"] = [*manifest["inputs"], *extra]
+    (place / name).mkdir()
+    return write_result(result, place / name, card=inputs.card, manifest=manifest)
+
+
+@contextmanager
+def _inputs(data: Path | None) -> Iterator[tuple[Path, CheckResult | None, Sequence[Mapping[str, str]]]]:
+    """A folder with the case study's analyses and tables, the check against the embedded counts, and file hashes."""
+    embedded = embedded_folder(STUDY)
+    if data is None:
+        yield embedded, None, ()
+        return
+    tables = tables_from(data)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for path in embedded.glob("*.yaml"):
+            shutil.copy(path, folder / path.name)
+        for name, frame in tables.items():
+            frame.to_csv(folder / name, index=False, lineterminator="\n")
+        extra = [{"role": "authors' file", "file": name, "sha256": sha256(data / name)} for name in FILES]
+        yield folder, _agreement(folder, embedded), extra
+
+
+def _agreement(folder: Path, embedded: Path) -> CheckResult:
+    names = ("trial.csv", "benchmark.csv", "scenarios.csv")
+    counted = {name: _differ(folder / name, embedded / name) for name in names}
+    wrong = {name: number for name, number in counted.items() if number}
+    if not wrong:
+        return CheckResult("embedded_counts", "pass", "", "The files give the embedded counts, pattern by pattern.")
+    told = "; ".join(f"{name}: {number} patterns differ" for name, number in wrong.items())
+    return CheckResult("embedded_counts", "fail", "", f"The files do not give the embedded counts ({told}).")
+
+
+def _differ(found: Path, embedded: Path) -> int:
+    one, other = read_table(found), read_table(embedded)
+    if "count" not in other.columns:
+        one, other = one.assign(count="1"), other.assign(count="1")
+    return differences(one, other)

@@ -34,6 +34,7 @@ _WHERE = {
     "read_analysis": "analysis",
     "read_card": "cards",
     "read_dictionary": "dictionary",
+    "read_inputs": "analysis",
     "read_trial": "trial",
     "run_analysis": "analysis",
     "run_checks": "checks",
@@ -45,7 +46,7 @@ _WHERE = {
 __all__ = ["__version__", *sorted(_WHERE)]  # noqa: PLE0604 - names of the table above
 
 if TYPE_CHECKING:
-    from rctgap.analysis import read_analysis, run_analysis
+    from rctgap.analysis import read_analysis, read_inputs, run_analysis
     from rctgap.cards import BenchmarkCard, read_card
     from rctgap.checks import run_checks
     from rctgap.codebook import codebook

@@ -94,8 +94,8 @@ def decompose(
         notes=(*estimates.notes, *scores.notes, *standing_notes(estimates), *left_out),
         estimates=estimates,
     )
-    for limit in limits:
-        warnings.warn(limit, RctgapWarning, stacklevel=2)
+    if limits:
+        warnings.warn("\n".join(limits), RctgapWarning, stacklevel=2)
     return replace(result, assumptions=assumption_rows(result, scores.chain, card))
 
 

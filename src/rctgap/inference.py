@@ -85,6 +85,8 @@ def _one(
     reason = _no_variance(estimates, coefficients, float(covariance.variance[q]))
     if reason:
         return Linear(value, n=n, clusters=clusters, notes=(reason,))
+    if effective == 0.0:
+        return Linear(value, n=n, clusters=clusters, notes=("zero by construction: no cell carries weight",))
     std_error = math.sqrt(max(float(covariance.variance[q]), 0.0))
     df = float(covariance.df[q])
     edges = [key for key in coefficients if _at_edge(estimates, key)]
@@ -249,6 +251,8 @@ def simultaneous(
     rows = np.array([estimates.row(one) for one in quantities])
     covariance = covariance_of(estimates, rows)
     joint = covariance.joint(0, list(range(len(results))))
+    if not (np.diag(joint) > 0).all():
+        return tuple(None for _ in results)
     df = min(math.inf if one.df is None else one.df for one in results)
     critical = max_t(joint, df, estimates.level)
     return tuple(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from rctgap.dictionary import Margin, Table
+from rctgap.lookups import rows_where
 
 __all__ = ["MarginComparison", "compare_margins"]
 
@@ -46,7 +47,7 @@ def compare_margins(frame: pd.DataFrame, table: Table, arm: str | None = None) -
     groups = {label: margins for label, margins in _by_label(table).items() if not other & {name for name, _ in label}}
     found: list[MarginComparison] = []
     for label, margins in groups.items():
-        rows = _select(frame, dict(label))
+        rows = rows_where(frame, table, dict(label))
         if not rows.any():
             continue
         misses = [margin for margin in margins if not _agrees(margin, *_observed(frame, table, weight, margin))]
@@ -97,13 +98,6 @@ def _where(margin: Margin, table: Table) -> _Label:
     return tuple((column, str(table.field(column).label_of(value))) for column, value in margin.where.items())
 
 
-def _select(frame: pd.DataFrame, where: Mapping[str, str]) -> "pd.Series[bool]":
-    hit = pd.Series(data=True, index=frame.index)
-    for column, value in where.items():
-        hit &= (frame[column].astype("string") == value).fillna(False)
-    return hit
-
-
 def _observed(
     frame: pd.DataFrame, table: Table, weight: "pd.Series[float]", margin: Margin, label: _Label | None = None
 ) -> tuple[float, float]:
@@ -111,7 +105,7 @@ def _observed(
     if label is not None:
         items = {c: v for c, v in where.items() if c in _item_columns(table)}
         where = dict(label) | items
-    rows = _select(frame, where)
+    rows = rows_where(frame, table, where)
     if margin.column is None:
         return float(weight[rows].sum()), float("nan")
     rows &= frame[margin.column].notna()

@@ -11,6 +11,7 @@ from rctgap.dictionary import Dictionary, Table, implied_table, read_dictionary
 from rctgap.documents import nearest
 from rctgap.errors import DataError, Fault
 from rctgap.files import read_table
+from rctgap.lookups import rows_where
 from rctgap.margins import MarginComparison, compare_margins
 from rctgap.validation import validate
 
@@ -312,17 +313,11 @@ def _exclude(
 
 
 def _matches(frame: pd.DataFrame, table: Table, rule: Exclusion, file: str) -> "pd.Series[bool]":
-    hit = pd.Series(data=True, index=frame.index)
-    for column, value in rule.where.items():
+    for column in rule.where:
         if column not in frame.columns:
-            raise DataError(
-                Fault(
-                    "an exclusion names no column of the trial", nearest(column, map(str, frame.columns)), file, column
-                )
-            )
-        wanted = table.field(column).label_of(value)
-        hit &= (frame[column].astype("string") == str(wanted)).fillna(False)
-    return hit
+            known = map(str, frame.columns)
+            raise DataError(Fault("an exclusion names no column of the trial", nearest(column, known), file, column))
+    return rows_where(frame, table, rule.where)
 
 
 def _steps(

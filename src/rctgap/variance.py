@@ -33,6 +33,8 @@ type Array = npt.NDArray[np.float64]
 type CovarianceName = Literal["robust", "cluster", "cluster2", "item"]
 type SmallSample = Literal["CR1", "CR2", "CR3"]
 
+SLACK = 1e-10
+
 _LEVERAGE_POWER: dict[str, float] = {"CR0": 0.0, "CR1": 0.0, "CR2": 0.5, "CR3": 1.0}
 
 
@@ -106,9 +108,16 @@ class Covariance:
         return np.asarray(sum(part.factor * np.diag(part.matrix) for part in self.parts), dtype=np.float64)
 
     def joint(self, pivot: int, members: list[int]) -> Array:
-        """Covariance of `members` with the factors of quantity `pivot`, as Fieller and Wald sets need."""
+        """Covariance of `members` with the factors of quantity `pivot`, as Fieller and Wald sets need.
+
+        A two-way sum need not be positive semi-definite; where it is not, its first part, by item, stands alone.
+        """
         chosen = np.ix_(members, members)
-        return np.asarray(sum(part.factor[pivot] * part.matrix[chosen] for part in self.parts), dtype=np.float64)
+        scaled = [part.factor[pivot] * part.matrix[chosen] for part in self.parts]
+        total = np.asarray(sum(scaled), dtype=np.float64)
+        if np.isnan(total).any() or np.linalg.eigvalsh(total)[0] >= -SLACK * np.trace(total):
+            return total
+        return np.asarray(scaled[0], dtype=np.float64)
 
 
 def entering(units: Units, quantities: Array) -> Array:

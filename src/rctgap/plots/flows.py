@@ -67,7 +67,7 @@ class FlowFigure:
 
 
 def prepare_flows(result: GapDecomposition, arm: str | None = None) -> FlowFigure:
-    """Pick the flows out of a result; a count of a few people is hidden, with its counterpart.
+    """Pick the flows out of a result.
 
     Parameters
     ----------
@@ -82,27 +82,25 @@ def prepare_flows(result: GapDecomposition, arm: str | None = None) -> FlowFigur
     """
     arm = default_arm(result) if arm is None else arm
     names = result.settings.stages
-    found = tuple(
-        _flow(start, result.row(to, arm), result.settings.suppress_below) for start, to in itertools.pairwise(names)
-    )
+    found = tuple(_flow(start, result.row(to, arm)) for start, to in itertools.pairwise(names))
     title = "Right answers lost, and wrong answers put right, at each step"
     return FlowFigure(arm, title, f"{sentence(of_arm(result, arm))}; counts of answers seen at both stages", found)
 
 
-def _flow(start: str, row: ComponentRow, suppress_below: int) -> Flow:
+def _flow(start: str, row: ComponentRow) -> Flow:
     net = None if row.estimate is None else 100.0 * row.estimate
     if row.lost is None or row.gained is None:
         return Flow(start, row.quantity, None, None, None, None, net, _reason(row.note))
-    counts = (row.lost_count, row.gained_count)
-    if any(count is not None and 0 < count < suppress_below for count in counts):
-        reason = f"hidden: one of the two counts is below {suppress_below}"
-        return Flow(start, row.quantity, None, None, None, None, net, reason)
-    return Flow(start, row.quantity, 100.0 * row.lost, 100.0 * row.gained, *counts, net)
+    return Flow(start, row.quantity, 100.0 * row.lost, 100.0 * row.gained, row.lost_count, row.gained_count, net)
 
 
 def _reason(note: str) -> str:
-    mark = "no flows: "
-    return next((part.removeprefix(mark) for part in note.split("; ") if part.startswith(mark)), "")
+    """Why a step has no flows: the part of its note that opens with the word."""
+    for opening in ("no flows: ", "flows "):
+        for part in note.split("; "):
+            if part.startswith(opening):
+                return part.removeprefix(opening)
+    return ""
 
 
 def _flow_texts(flow: Flow) -> tuple[str, str]:

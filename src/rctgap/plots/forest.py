@@ -112,8 +112,18 @@ def prepare_forest(result: GapDecomposition, arm: str | None = None) -> ForestFi
     )
     level = f"{100 * result.settings.level:.0f} %"
     return ForestFigure(
-        arm, "Where the points go", f"{sentence(of_arm(result, arm))}; lines are {level} intervals", tuple(found), rows
+        arm, _title(result, arm), f"{sentence(of_arm(result, arm))}; lines are {level} intervals", tuple(found), rows
     )
+
+
+def _title(result: GapDecomposition, arm: str) -> str:
+    """The gap and its families, in points."""
+    gap = result.row("gap", arm).estimate
+    if gap is None:
+        return "Points lost at each step, with intervals"
+    families = [row for row in result.main() if (row.arm, row.kind) == (arm, "family") and row.estimate is not None]
+    parts = ", ".join(f"{unsigned(100 * (row.estimate or 0.0))} {row.quantity}" for row in families)
+    return f"Where {unsigned(100 * gap)} points are lost{f': {parts}' if parts else ''}"
 
 
 def _row(rows: list[ComponentRow], estimands: tuple[str, ...], changes: dict[str, str]) -> ForestRow:

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 from rctgap.report.blocks import Block, Paragraph, Section, Table
+from rctgap.report.columns import for_arms
 from rctgap.report.words import arm_name, counted, figure, quantity, shown_arms, span
 from rctgap.results import ComponentRow, GapDecomposition
 from rctgap.tables import BLANK
@@ -29,7 +30,7 @@ def flows_section(result: GapDecomposition, pictures: tuple[Block, ...]) -> Sect
         numbers=frozenset({2, 3, 4, 5, 6}),
         wide=frozenset({7}),
     )
-    return Section("The flow of answers", (*pictures, table))
+    return Section("The flow of answers", (*pictures, for_arms(table, result)))
 
 
 def _flow_cells(result: GapDecomposition, start: str, row: ComponentRow) -> tuple[str, ...]:
@@ -63,4 +64,4 @@ def uptake_section(result: GapDecomposition) -> Section:
         "These describe what was observed. Reading uptake as an effect of what the AI said needs that nothing "
         "unmeasured moved both the conversation and the decision."
     )
-    return Section("Uptake and self-rescue", (table, Paragraph(caution)))
+    return Section("Uptake and self-rescue", (for_arms(table, result), Paragraph(caution)))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rctgap.report.blocks import Table
+from rctgap.report.columns import without_arms
 from rctgap.report.headline import stage_of
 from rctgap.report.words import arm_name, listed, measured, quantity, shown_arms, signed
 from rctgap.results import ComponentRow, GapDecomposition
@@ -21,31 +22,34 @@ def comparison(named: Sequence["NamedResult"]) -> Table:
     families = tuple(
         dict.fromkeys(row.quantity for one in named for row in one.result.components if row.kind == "family")
     )
+    first, last = (_common(named, end) for end in (0, -1))
     header = (
         "result",
         "arm",
-        "first stage, %",
-        "last stage, %",
+        f"{first or 'first stage'}, %",
+        f"{last or 'last stage'}, %",
         "gap",
         *families,
         "realized effect",
         "final",
         "failed checks",
     )
-    rows = tuple(_cells(one, arm, families) for one in named for arm in shown_arms(one.result))
+    bare = bool(first and last)
+    rows = tuple(_cells(one, arm, families, bare=bare) for one in named for arm in shown_arms(one.result))
     caption = f"The results side by side: percent and points with {' or '.join(levels)} intervals"
     numbers = frozenset(range(2, 6 + len(families)))
-    return Table(caption, header, rows, numbers=numbers, wide=frozenset({len(header) - 1}))
+    table = Table(caption, header, rows, numbers=numbers, wide=frozenset({len(header) - 1}))
+    return without_arms(table) if all(len(one.result.settings.arms) == 1 for one in named) else table
 
 
-def _cells(named: "NamedResult", arm: str, families: tuple[str, ...]) -> tuple[str, ...]:
+def _cells(named: "NamedResult", arm: str, families: tuple[str, ...], *, bare: bool) -> tuple[str, ...]:
     result = named.result
     rows = {row.quantity: row for row in result.main() if row.arm == arm}
     names = result.settings.stages
     parts = tuple(_points(rows.get(name)) for name in ("gap", *families))
     failed = "; ".join(quantity(check.check) for check in result.checks if check.status == "fail")
     final = "yes" if result.final else "no"
-    ends = (_stage(result, arm, names[0]), _stage(result, arm, names[-1]))
+    ends = tuple(_stage(result, arm, name, bare=bare) for name in (names[0], names[-1]))
     return (
         named.name,
         arm_name(result, arm),
@@ -69,6 +73,13 @@ def _effect(row: ComponentRow | None) -> str:
     return f"{signed(row.estimate)} ({signed(row.lower)} to {signed(row.upper)})"
 
 
-def _stage(result: GapDecomposition, arm: str, stage: str) -> str:
+def _common(named: Sequence["NamedResult"], end: int) -> str:
+    """The stage that all results begin or end with; empty where they differ."""
+    names = {one.result.settings.stages[end] for one in named}
+    return quantity(names.pop()) if len(names) == 1 else ""
+
+
+def _stage(result: GapDecomposition, arm: str, stage: str, *, bare: bool) -> str:
     row = stage_of(result, arm, stage)
-    return BLANK if row is None else f"{quantity(stage)} {measured(row.estimate, row.lower, row.upper)}"
+    told = BLANK if row is None else measured(row.estimate, row.lower, row.upper)
+    return told if bare else f"{quantity(stage)} {told}"

@@ -1,6 +1,7 @@
 """Assumptions, checks, published figures beside those found, systems and attrition."""
 
 from rctgap.report.blocks import Block, Paragraph, Section, Table
+from rctgap.report.columns import for_arms, without_blanks
 from rctgap.report.words import arm_name, counted, listed, measured, quantity
 from rctgap.results import AssumptionRow, GapDecomposition, MarginRow, SystemRow
 from rctgap.tables import BLANK
@@ -48,13 +49,14 @@ def checks_section(result: GapDecomposition) -> Section:
     blocks: list[Block] = []
     if rows:
         header = ("check", "status", "assumptions", "finding")
-        blocks.append(Table("Checks that a result must survive", header, rows, wide=frozenset({2, 3})))
+        table = Table("Checks that a result must survive", header, rows, wide=frozenset({2, 3}))
+        blocks.append(without_blanks(table))
     else:
         blocks.append(Paragraph("No check has been run on this result."))
     if result.margins:
-        blocks.append(_margins(result))
+        blocks += [without_blanks(_margins(result)), *_fits(result)]
     if result.systems:
-        blocks.append(_systems(result))
+        blocks.append(for_arms(_systems(result), result))
     return Section("Checks", tuple(blocks))
 
 
@@ -64,22 +66,19 @@ def _margins(result: GapDecomposition) -> Table:
         ("label", "item", "column", "published", "found", "agrees", "label that fits better", "source"),
         tuple(_margin_cells(row) for row in result.margins),
         heads=2,
-        wide=frozenset({6, 7}),
+        wide=frozenset({7}),
     )
 
 
 def _margin_cells(row: MarginRow) -> tuple[str, ...]:
-    fits = f"{row.fits}: {row.fit_detail}" if row.fits and row.fit_detail else row.fits or BLANK
-    return (
-        row.label,
-        row.item or BLANK,
-        row.column or BLANK,
-        row.declared,
-        row.found,
-        "✓ yes" if row.agrees else "✗ no",
-        fits,
-        row.source or BLANK,
-    )
+    figures = (row.column or BLANK, row.declared, row.found, "✓ yes" if row.agrees else "✗ no")
+    return (row.label, row.item or BLANK, *figures, row.fits or BLANK, row.source or BLANK)
+
+
+def _fits(result: GapDecomposition) -> list[Paragraph]:
+    """Which label the rows under another fit better, once for each label."""
+    told = dict.fromkeys((row.label, row.fits, row.fit_detail) for row in result.margins if row.fits)
+    return [Paragraph(f"The rows under {label} fit the label {fits} better: {detail}.") for label, fits, detail in told]
 
 
 def _systems(result: GapDecomposition) -> Table:
@@ -112,4 +111,4 @@ def attrition_section(result: GapDecomposition) -> Section:
         numbers=frozenset({2, 3}),
         wide=frozenset({4}),
     )
-    return Section("Attrition", (table,))
+    return Section("Attrition", (without_blanks(table),))

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from rctgap.report.blocks import Chapter, Table
 from rctgap.report.chapter import NamedResult, chapter, prepared
 from rctgap.report.comparison import comparison
+from rctgap.tables import plain
 
 __all__ = ["page", "render_html"]
 
@@ -58,11 +59,17 @@ def _environment() -> Environment:
         loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_cleaned,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["drawn"] = _drawn
     return environment
+
+
+def _cleaned(value: object) -> object:
+    """Text without control characters; what is markup already stays."""
+    return plain(value) if type(value) is str else value
 
 
 def _drawn(svg: str) -> Markup:

@@ -6,7 +6,6 @@ from typing import Any
 from rctgap.report.blocks import Block, Bullets, Paragraph, Reference, References, Section, Table
 from rctgap.report.words import quantity
 from rctgap.results import GapDecomposition
-from rctgap.tables import BLANK
 
 __all__ = ["manifest_section", "methods_section", "notes_section"]
 
@@ -90,14 +89,14 @@ def _estimand(result: GapDecomposition) -> str:
 def _uncertainty(result: GapDecomposition) -> str:
     chosen = result.settings
     correction = SMALL_SAMPLE.get(chosen.small_sample, chosen.small_sample)
-    told = [f"Method: {chosen.method}, {chosen.estimator}. Covariance `{chosen.covariance}`:"]
+    told = [f"Method: {chosen.method}, {chosen.estimator}. Covariance {chosen.covariance}:"]
     told.append(COVARIANCE.get(chosen.covariance, ""))
     if correction:
         told.append(f"Small samples: {correction}.")
     told.append(f"Intervals are at {100 * chosen.level:g} %, one row at a time unless called simultaneous (max-t).")
     others = sorted({row.covariance for row in result.components} - {chosen.covariance})
     if others:
-        told.append(f"Rows under another estimand use covariance {', '.join(f'`{name}`' for name in others)}.")
+        told.append(f"Rows under another estimand use covariance {', '.join(others)}.")
     return " ".join(filter(None, told))
 
 
@@ -140,6 +139,7 @@ def _flat(content: Any, place: str = "") -> Iterator[tuple[str, str]]:
         for number, value in enumerate(content, 1):
             yield from _flat(value, f"{place}.{number}")
     elif isinstance(content, list | tuple):
-        yield place, " ".join(map(str, content)) or BLANK
-    else:
-        yield place, BLANK if content in (None, "", {}) else str(content)
+        if content:
+            yield place, " ".join(map(str, content))
+    elif content not in (None, "", {}):
+        yield place, str(content)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rctgap.report.blocks import Block, Paragraph, Section, Table
+from rctgap.report.columns import for_arms, without_blanks
 from rctgap.report.headline import INTERVALS
 from rctgap.report.words import (
     arm_name,
@@ -47,7 +48,7 @@ def stages_section(result: GapDecomposition, pictures: tuple[Block, ...]) -> Sec
         numbers=frozenset({3, 4, 6}),
         wide=frozenset({7}),
     )
-    return Section("From benchmark to decision", (*pictures, table))
+    return Section("From benchmark to decision", (*pictures, without_blanks(table)))
 
 
 def _stage_cells(result: GapDecomposition, row: StageRow) -> tuple[str, ...]:
@@ -72,7 +73,7 @@ def effects_section(result: GapDecomposition) -> Section:
     found = [
         row for arm in arms for row in result.effects if row.arm == arm and (row.items, row.item_weights) == chosen
     ]
-    blocks: list[Block] = [points]
+    blocks: list[Block] = [for_arms(points, result)]
     if found:
         ratios = Table(
             "The realized effect as ratios (only differences are decomposed)",
@@ -82,7 +83,7 @@ def effects_section(result: GapDecomposition) -> Section:
             numbers=frozenset({2, 3}),
             wide=frozenset({4}),
         )
-        blocks.append(ratios)
+        blocks.append(for_arms(ratios, result))
     return Section("Effects against the control arm", tuple(blocks))
 
 
@@ -115,7 +116,7 @@ def components_section(result: GapDecomposition, pictures: tuple[Block, ...]) ->
         numbers=frozenset({3, 4, 5, 6, 7, 8}),
         wide=frozenset({9, 10}),
     )
-    blocks: list[Block] = [*pictures, main, *_beside(result)]
+    blocks: list[Block] = [*pictures, for_arms(main, result), *_beside(result)]
     blocks.append(
         Paragraph(
             "Intervals are for one row at a time; the simultaneous ones cover all steps of an arm together. "
@@ -151,7 +152,7 @@ def _beside(result: GapDecomposition) -> list[Table]:
     header = ("arm", "quantity", *(estimand_name(*estimand) for estimand in estimands))
     numbers = frozenset(range(2, len(header)))
     caption = "The same under each estimand: points lost, with interval"
-    return [Table(caption, header, tuple(cells), heads=2, numbers=numbers)]
+    return [for_arms(Table(caption, header, tuple(cells), heads=2, numbers=numbers), result)]
 
 
 def shares_section(result: GapDecomposition) -> Section:
@@ -179,7 +180,7 @@ def shares_section(result: GapDecomposition) -> Section:
         numbers=frozenset({2}),
         wide=frozenset({3, 6}),
     )
-    return Section("Shares of the gap", (table,))
+    return Section("Shares of the gap", (for_arms(table, result),))
 
 
 def _share_cells(result: GapDecomposition, row: ShareRow) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import re
 
 from rctgap.results import GapDecomposition
-from rctgap.tables import BLANK, number, percent, plain, points
+from rctgap.tables import BLANK, percent, plain, points
 
 __all__ = [
     "MINUS",
@@ -57,8 +57,8 @@ def measured(value: float | None, lower: float | None, upper: float | None) -> s
 
 
 def ratio(value: float | None) -> str:
-    """A ratio to three significant digits."""
-    return _minus(number(value))
+    """A ratio to two decimals."""
+    return BLANK if value is None else f"{value:.2f}"
 
 
 def counted(value: float | None) -> str:

@@ -17,7 +17,7 @@ RESULT = "result.json"
 
 
 def write_report(folder: Path | str) -> tuple[Path, ...]:
-    """Write report.html and report.md from the files of a result folder, or of a folder of results.
+    """Write report.html, report.md and figures/ into a result folder, or into each result of a folder and over all.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def write_report(folder: Path | str) -> tuple[Path, ...]:
     Returns
     -------
     tuple of Path
-        The files written; for a single result its figures too.
+        The files written: first the page and its Markdown, then for each result its own and its figures.
 
     Raises
     ------
@@ -49,7 +49,8 @@ def write_report(folder: Path | str) -> tuple[Path, ...]:
     """
     place = Path(folder)
     if (place / RESULT).is_file():
-        return _write_one(place)
+        named = _named(place, place.name)
+        return _write_folder(place, named, chapter(named))
     names, skipped = _contents(place)
     if not names:
         raise OutputError(
@@ -57,23 +58,25 @@ def write_report(folder: Path | str) -> tuple[Path, ...]:
         )
     results = [_named(place / name, name) for name in names]
     chapters = [chapter(one, number) for number, one in enumerate(results, 1)]
-    return _write_pages(place, results, chapters, skipped=skipped)
+    written = list(_write_pages(place, results, chapters, skipped=skipped))
+    for one, told in zip(results, chapters, strict=True):
+        written += _write_folder(place / one.name, one, told)
+    return tuple(written)
 
 
 def _named(place: Path, name: str) -> NamedResult:
     return prepared(NamedResult(name, load(place), load_manifest(place)))
 
 
-def _write_one(place: Path) -> tuple[Path, ...]:
-    named = _named(place, place.name)
-    told = chapter(named)
-    written = _write_pages(place, [named], [told])
+def _write_folder(place: Path, named: NamedResult, told: Chapter) -> tuple[Path, ...]:
+    """The report of one result, with its figures as files."""
+    pages = _write_pages(place, [named], [told])
     figures = place / "figures"
     figures.mkdir(exist_ok=True)
     for old in figures.glob("*.svg"):
         old.unlink()
     pictures = [block for section in told.sections for block in section.blocks if isinstance(block, Picture)]
-    return (*written, *(_write(figures / f"{picture.name}.svg", picture.svg) for picture in pictures))
+    return (*pages, *(_write(figures / f"{picture.name}.svg", picture.svg) for picture in pictures))
 
 
 def _write_pages(

@@ -68,7 +68,8 @@ def read_analysis(path: Path | str, *, allow_outside: bool = False) -> Analysis:
     for name, relative in given.items():
         if relative is not None:
             try:
-                paths[name] = inside(place.parent, relative, allow_outside)
+                inside(place.parent, relative, allow_outside)
+                paths[name] = place.parent / relative
             except RctgapError as error:
                 faults.extend(error.faults)
     if faults:

@@ -13,7 +13,7 @@ __all__ = ["coverage_limits", "standing_notes"]
 
 FEW_ITEMS = 8.0
 NEAR_EDGE = 0.1
-ONE_ITEM_CARRIES = 0.5
+ONE_ITEM_CARRIES = 0.6
 
 
 def coverage_limits(estimates: StageEstimates, others: Sequence[StageEstimates] = ()) -> tuple[str, ...]:
@@ -33,7 +33,7 @@ def _item_limits(estimates: StageEstimates) -> Iterable[str]:
         return
     level = f"{100 * estimates.level:.0f} %"
     size = _effective_items(estimates)
-    if size < FEW_ITEMS:
+    if round(size, 1) < FEW_ITEMS:
         yield (
             f"Items random: the item mix is worth {size:.1f} equally weighted items. At a 6:1 mix of ten items "
             f"simulated {level} intervals covered 83 to 90 %; read them as too narrow."

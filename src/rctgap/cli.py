@@ -55,7 +55,7 @@ def reproduce(study: str, data: Path | None, out: Path | None, quiet: bool) -> N
         done = run(out or Path("results") / study, data, lambda names: _progress(names, quiet))
         if not quiet:
             click.echo(_reproduction_text(done))
-    sys.exit(0 if done.final else NOT_FINAL)
+    sys.exit(max(_exit_code(result, name) for name, result in done.results.items()))
 
 
 def _progress(names: Sequence[str], quiet: bool) -> Iterator[str]:
@@ -108,14 +108,14 @@ def decompose(analysis: Path, method: str, out: Path | None, allow_outside: bool
         if not quiet:
             click.echo(result)
             click.echo(f"\nReport: {folder / 'report.html'}")
-    sys.exit(_exit_code(result))
+    sys.exit(_exit_code(result, folder.name))
 
 
-def _exit_code(result: "GapDecomposition") -> int:
+def _exit_code(result: "GapDecomposition", name: str) -> int:
     if result.final:
         return 0
     failed = ", ".join(check.check for check in result.checks if check.status == "fail")
-    click.echo(f"The result is not final: {failed}.", err=True)
+    click.echo(f"{name} is not final; failed checks: {failed}.", err=True)
     return NOT_FINAL
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 
 from rctgap.errors import EstimandError, Fault
 from rctgap.estimands import CONDITIONALS, Estimand, MomentKey, flow_keys
-from rctgap.scores import StageScores, run_rows
+from rctgap.patterns import run_rows
+from rctgap.scores import StageScores
 from rctgap.trial import Arm
 
 __all__ = ["Moment", "item_mix", "lean_on_control", "moments_of", "reference_mix"]

@@ -32,11 +32,6 @@ class Reproduction:
     results: Mapping[str, GapDecomposition]
     skipped: Mapping[str, str]
 
-    @property
-    def final(self) -> bool:
-        """Whether every result is final."""
-        return all(result.final for result in self.results.values())
-
 
 def reproduce(
     out: Path, data: Path | None = None, each: Callable[[Sequence[str]], Iterator[str]] = iter

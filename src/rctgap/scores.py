@@ -10,6 +10,7 @@ from rctgap.dictionary import Table
 from rctgap.documents import nearest
 from rctgap.errors import DataError, Fault
 from rctgap.margins import MarginComparison
+from rctgap.patterns import benchmark_patterns, binomial, collapse, numbers, run_rows
 from rctgap.stages import Chain, Stage
 from rctgap.trial import AttritionStep, Design, TrialData, counts
 
@@ -112,8 +113,8 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage]) -> StageScor
     parts = (
         [_paired_part(wide, answers, trial, chain)] if not marginal else _marginal_parts(wide, answers, trial, chain)
     )
-    patterns = _collapse(pd.concat(parts, ignore_index=True), [*KEYS, *_trial_names(chain)])
-    runs = _benchmark(trial, chain)
+    patterns = collapse(pd.concat(parts, ignore_index=True), [*KEYS, *_trial_names(chain)])
+    runs = benchmark_patterns(trial, chain)
     _check_presence(patterns, runs, chain, trial.design)
     return StageScores(
         chain,
@@ -174,34 +175,12 @@ def _notes(wide: pd.DataFrame, answers: pd.DataFrame, trial: TrialData) -> Itera
         yield "Some participants answered the same item more than once; their answers stay in one cluster."
 
 
-def _numbers(frame: pd.DataFrame, column: str, file: str) -> "pd.Series[float]":
-    if column not in frame.columns:
-        raise DataError(Fault("the score column is missing", nearest(column, map(str, frame.columns)), file, column))
-    values = pd.to_numeric(frame[column], errors="coerce").astype("float64")
-    wrong = (values.isna() & frame[column].notna()) | (values < 0) | (values > 1) | np.isinf(values)
-    if bool(wrong.any()):
-        raise DataError(
-            *(
-                Fault(
-                    "a score is not a number in [0, 1]",
-                    "Rescale it, higher being better",
-                    file,
-                    column,
-                    int(row) + 1,
-                    str(frame[column].iloc[int(row)])[:40],
-                )
-                for row in np.flatnonzero(wrong.to_numpy())[:20]
-            )
-        )
-    return values
-
-
 def _paired_part(wide: pd.DataFrame, answers: pd.DataFrame, trial: TrialData, chain: Chain) -> pd.DataFrame:
     file = trial.sources.get("trial", "trial")
     part = wide.copy()
     for stage in chain.stages:
         if stage.source != "benchmark":
-            part[stage.name] = _numbers(answers, stage.column, file)
+            part[stage.name] = numbers(answers, stage.column, file)
     return part
 
 
@@ -226,7 +205,7 @@ def _marginal_stages(table: Table, chain: Chain) -> bool:
 def _marginal_parts(wide: pd.DataFrame, answers: pd.DataFrame, trial: TrialData, chain: Chain) -> list[pd.DataFrame]:
     parts = []
     for name in _trial_names(chain):
-        won, tried = _binomial(answers, trial.table, name)
+        won, tried = binomial(answers, trial.table, name)
         for score, number in ((1.0, won), (0.0, tried - won)):
             part = wide.copy()
             for other in _trial_names(chain):
@@ -235,76 +214,6 @@ def _marginal_parts(wide: pd.DataFrame, answers: pd.DataFrame, trial: TrialData,
             part["marginal"] = name
             parts.append(part[part["count"] > 0])
     return parts
-
-
-def _binomial(frame: pd.DataFrame, table: Table, stage: str) -> "tuple[pd.Series[float], pd.Series[float]]":
-    def column(role: str) -> "pd.Series[float]":
-        fields = table.by_role(role)
-        found = [field for field in fields if field.stage == stage] or [field for field in fields if not field.stage]
-        return frame[found[0].name].astype("float64").fillna(0.0)
-
-    return column("successes"), column("trials")
-
-
-def _collapse(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Alike rows as one, in an order that does not depend on the order of the rows."""
-    grouped = frame.groupby(keys, dropna=False, sort=True, observed=True)["count"].sum().reset_index()
-    return grouped[grouped["count"] > 0].reset_index(drop=True)
-
-
-def _benchmark(trial: TrialData, chain: Chain) -> pd.DataFrame:
-    stage = chain.stages[0]
-    empty = pd.DataFrame({"system": [], "item": [], "score": [], "count": []})
-    if stage.source != "benchmark":
-        return empty
-    runs, table = trial.runs, trial.runs_table
-    if runs is None or table is None:
-        raise DataError(
-            Fault(
-                "the chain has a benchmark stage, and no benchmark data are given",
-                "Give the runs, or leave the stage out",
-                place="data.benchmark",
-            )
-        )
-    system = stage.system_column or trial.run_column("system")
-    item = trial.run_column("item")
-    base = pd.DataFrame(
-        {
-            "system": runs[system].astype("string")
-            if system
-            else pd.Series(stage.system, index=runs.index, dtype="string"),
-            "item": runs[item].astype("string") if item else pd.Series(pd.NA, index=runs.index, dtype="string"),
-            "count": counts(runs, table).astype("float64"),
-        }
-    )
-    if table.by_role("successes"):
-        won, tried = _binomial(runs, table, stage.name)
-        parts = [
-            base.assign(score=1.0, count=won * base["count"]),
-            base.assign(score=0.0, count=(tried - won) * base["count"]),
-        ]
-    else:
-        scores = _numbers(runs, _benchmark_column(table, stage, runs), trial.sources.get("benchmark", "benchmark"))
-        parts = [base.assign(score=scores)[scores.notna()]]
-    patterns = _collapse(pd.concat(parts, ignore_index=True), ["system", "item", "score"])
-    known = patterns["system"].dropna().unique()
-    needed = np.logical_or.reduce([run_rows(patterns, arm.tested).to_numpy() for arm in trial.design.arms])
-    if not needed.any() and len(known):
-        return patterns
-    return patterns[needed].reset_index(drop=True)
-
-
-def _benchmark_column(table: Table, stage: Stage, runs: pd.DataFrame) -> str:
-    """The stage's column, or the one column of role score where the stage names none."""
-    scores = table.by_role("score")
-    if not stage.score and stage.name not in runs.columns and len(scores) == 1:
-        return scores[0].name
-    return stage.column
-
-
-def run_rows(runs: pd.DataFrame, system: str) -> "pd.Series[bool]":
-    """Benchmark rows of a system; rows that name none belong to every system."""
-    return (runs["system"] == system).fillna(False) | runs["system"].fillna("").eq("")
 
 
 def _check_presence(patterns: pd.DataFrame, runs: pd.DataFrame, chain: Chain, design: Design) -> None:

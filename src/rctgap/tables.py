@@ -132,8 +132,10 @@ def _component_table(result: "GapDecomposition") -> str:
 
 def _component_cells(row: "ComponentRow") -> list[str]:
     figure = percent(row.estimate) if row.kind == "conditional" else points(row.estimate)
-    ids = row.assumption_ids.replace(";", " ") if row.kind == "component" else ""
-    return [row.arm, row.quantity, figure, interval(row.lower, row.upper), row.interval, ids]
+    last = row.assumption_ids.replace(";", " ") if row.kind == "component" else ""
+    if row.lower is None:
+        last = f"{last} [{row.note}]".strip()
+    return [row.arm, row.quantity, figure, interval(row.lower, row.upper), row.interval, last]
 
 
 def _shown(result: "GapDecomposition", arm: str) -> bool:

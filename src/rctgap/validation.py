@@ -231,13 +231,20 @@ def _spelling(field: Field) -> Iterator[_Check]:
 
 def _role(field: Field) -> Iterator[_Check]:
     match field.role:
-        case "score" | "used" if field.kind != "boolean":
+        case "score" | "used" if field.kind != "boolean" and not _inside_unit(field):
             yield _Rule((field,), f"a {field.role} lies in [0, 1]", "Rescale the column"), pa.Check.in_range(0, 1)
         case "count" | "successes" | "trials":
             yield _Rule((field,), "a number of answers is negative", "Zero or more"), pa.Check.ge(0)
         case "label_probability":
             rule = _Rule((field,), "a probability lies in (0, 1]", "Give each row's chance to be labelled")
             yield rule, pa.Check.in_range(0, 1, include_min=False)
+
+
+def _inside_unit(field: Field) -> bool:
+    """Whether the field's own limits keep it in [0, 1], so that a fault is not told twice."""
+    limits = field.constraints.given
+    least, most = limits.get("minimum"), limits.get("maximum")
+    return least is not None and most is not None and float(least) >= 0 and float(most) <= 1
 
 
 def _typed(field: Field, bound: Any) -> Any:

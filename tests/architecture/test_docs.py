@@ -191,6 +191,7 @@ def identify(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@pytest.mark.filterwarnings("ignore::rctgap.errors.RctgapWarning")  # limits of the examples' own small trials
 @pytest.mark.parametrize("page", EXAMPLES, ids=identify)
 def test_the_examples_of_a_page_run(page, tmp_path):
     faults = run_page(page.read_text(encoding="utf-8"), identify(page), tmp_path)

@@ -53,10 +53,15 @@ def same(one, other, **tolerance):
     left, right = one.tidy(), other.tidy()
     assert len(left) == len(right)
     np.testing.assert_allclose(
-        left[NUMBERS].astype(float), right[NUMBERS].astype(float), equal_nan=True, **{"rtol": 1e-12, "atol": 1e-13} | tolerance
+        left[NUMBERS].astype(float),
+        right[NUMBERS].astype(float),
+        equal_nan=True,
+        **{"rtol": 1e-12, "atol": 1e-13} | tolerance,
     )
-    pd.testing.assert_frame_equal(left.drop(columns=[*NUMBERS, "df", "simultaneous_lower", "simultaneous_upper"]),
-                                  right.drop(columns=[*NUMBERS, "df", "simultaneous_lower", "simultaneous_upper"]))
+    pd.testing.assert_frame_equal(
+        left.drop(columns=[*NUMBERS, "df", "simultaneous_lower", "simultaneous_upper"]),
+        right.drop(columns=[*NUMBERS, "df", "simultaneous_lower", "simultaneous_upper"]),
+    )
 
 
 @SLOW

@@ -1,6 +1,7 @@
-"""The published figures and those of the same-system chains, to their printed digits (analyses/raman2026/expected.json)."""
+"""The published figures and those of the same-system chains, to their printed digits (expected.json)."""
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -164,8 +165,6 @@ def test_the_published_chain_changes_system_at_the_conversation():
 def test_without_consent_the_published_chain_is_not_final():
     consenting = result("as-published")
     assert consenting.final
-    from dataclasses import replace
-
     refused = replace(consenting, settings=replace(consenting.settings, allow_mixed_systems=False))
     assert not refused.final
 

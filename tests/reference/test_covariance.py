@@ -47,7 +47,8 @@ def _compare(case, item_weights, method, covariance, items, small_sample="CR2"):
     )
     rows = np.array([estimates.row(_coefficients(estimates, one.arm, one.quantity)) for one in expected.itertuples()])
     found = covariance_of(estimates, rows)
-    np.testing.assert_allclose(rows @ estimates.statistics.values, expected["estimate"], rtol=0, atol=1e-12)
+    values = [estimates.value(key) for key in estimates.keys]
+    np.testing.assert_allclose(rows @ values, expected["estimate"], rtol=0, atol=1e-12)
     return found, expected
 
 

@@ -141,6 +141,24 @@ def test_a_missing_interval_says_why(result):
     assert ", no interval" in svg(forest(bare))
 
 
+def test_a_hidden_stage_leaves_room_and_says_why(result):
+    gone = {"estimate": None, "lower": None, "upper": None, "note": "hidden: fewer than 5 people"}
+    stages = tuple(replace(row, **gone) if row.stage == "conversation" else row for row in result.stages)
+    hidden = replace(
+        edited(edited(result, quantity="conversation", **gone), quantity="decision", **gone), stages=stages
+    )
+    picture = svg(ladder(hidden))
+    assert "conversation: AI in the real chat: not estimated" in picture
+    assert "hidden: fewer than 5 people" in picture
+    assert "not estimated" in svg(forest(hidden))
+
+
+def test_a_gap_that_is_a_gain_is_titled_so(result):
+    assert prepare_forest(edited(result, quantity="gap", estimate=-0.031)).title.startswith(
+        "Where 3.1 points are gained"
+    )
+
+
 def test_a_ladder_can_be_drawn_into_given_axes(result):
     axes = Figure().add_subplot()
     assert ladder(result, ax=axes) is axes.figure

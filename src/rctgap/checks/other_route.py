@@ -8,8 +8,9 @@ import statsmodels.api as sm
 
 from rctgap.estimates import StageEstimates
 from rctgap.moments import item_mix
+from rctgap.patterns import run_rows
 from rctgap.results import CheckResult, ComponentRow, GapDecomposition
-from rctgap.scores import StageScores, run_rows, with_non_users
+from rctgap.scores import StageScores, with_non_users
 
 __all__ = ["TOLERANCE", "effect_by_regression", "other_route"]
 

@@ -21,6 +21,7 @@ from rctgap.plots.style import (
     write,
 )
 from rctgap.plots.words import (
+    ABOUT_FLOWS,
     default_arm,
     lost_or_gained,
     of_arm,
@@ -96,8 +97,8 @@ def _flow(start: str, row: ComponentRow) -> Flow:
 
 def _reason(note: str) -> str:
     """Why a step has no flows: the part of its note that opens with the word."""
-    for opening in ("no flows: ", "flows "):
-        for part in note.split("; "):
+    for part in note.split("; "):
+        for opening in ABOUT_FLOWS:
             if part.startswith(opening):
                 return part.removeprefix(opening)
     return ""

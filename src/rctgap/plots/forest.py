@@ -23,6 +23,7 @@ from rctgap.plots.style import (
 )
 from rctgap.plots.words import (
     default_arm,
+    interval_note,
     interval_words,
     mix_words,
     of_arm,
@@ -123,7 +124,8 @@ def _title(result: GapDecomposition, arm: str) -> str:
         return "Points lost at each step, with intervals"
     families = [row for row in result.main() if (row.arm, row.kind) == (arm, "family") and row.estimate is not None]
     parts = ", ".join(f"{unsigned(100 * (row.estimate or 0.0))} {row.quantity}" for row in families)
-    return f"Where {unsigned(100 * gap)} points are lost{f': {parts}' if parts else ''}"
+    size = f"{abs(100 * gap):.1f} points are {'lost' if gap >= 0 else 'gained'}"
+    return f"Where {size}{f': {parts}' if parts else ''}"
 
 
 def _row(rows: list[ComponentRow], estimands: tuple[str, ...], changes: dict[str, str]) -> ForestRow:
@@ -136,7 +138,7 @@ def _row(rows: list[ComponentRow], estimands: tuple[str, ...], changes: dict[str
 
 def _entry(estimand: str, row: ComponentRow) -> ForestEntry:
     estimate, lower, upper = (None if one is None else 100.0 * one for one in (row.estimate, row.lower, row.upper))
-    return ForestEntry(estimand, estimate, lower, upper, row.note if row.lower is None else "")
+    return ForestEntry(estimand, estimate, lower, upper, interval_note(row.note) if row.lower is None else "")
 
 
 def _heading(row: ForestRow) -> str:

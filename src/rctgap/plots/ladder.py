@@ -26,6 +26,7 @@ from rctgap.plots.style import (
 )
 from rctgap.plots.words import (
     default_arm,
+    interval_note,
     interval_words,
     lost_or_gained,
     of_arm,
@@ -155,12 +156,12 @@ def _level(row: StageRow) -> Level:
 
 
 def _step(row: ComponentRow, change: str) -> Step:
-    note = change or (row.note if row.estimate is None or row.lower is None else "")
+    note = change or (interval_note(row.note) if row.lower is None else "")
     return Step(row.quantity, row.family, _hundred(row.estimate), _hundred(row.lower), _hundred(row.upper), note)
 
 
 def _effect(row: ComponentRow) -> Effect:
-    note = row.note if row.lower is None else ""
+    note = interval_note(row.note) if row.lower is None else ""
     return Effect(row.quantity, _hundred(row.estimate), _hundred(row.lower), _hundred(row.upper), note)
 
 

@@ -6,7 +6,9 @@ import textwrap
 from rctgap.results import GapDecomposition
 
 __all__ = [
+    "ABOUT_FLOWS",
     "default_arm",
+    "interval_note",
     "interval_words",
     "lost_or_gained",
     "mix_words",
@@ -24,6 +26,7 @@ __all__ = [
 ]
 
 MINUS = "\u2212"
+ABOUT_FLOWS = ("no flows: ", "flows ")
 
 _STAGES = {
     "benchmark": "AI alone, expert text",
@@ -69,6 +72,11 @@ def unsigned(value: float) -> str:
 def interval_words(lower: float | None, upper: float | None) -> str:
     """An interval in brackets, or nothing."""
     return "" if lower is None or upper is None else f" ({unsigned(lower)} to {unsigned(upper)})"
+
+
+def interval_note(note: str) -> str:
+    """The parts of a row's note that are not about flows."""
+    return "; ".join(part for part in note.split("; ") if not part.startswith(ABOUT_FLOWS))
 
 
 def lost_or_gained(points: float) -> str:

@@ -38,7 +38,7 @@ def comparison(named: Sequence["NamedResult"]) -> Table:
     rows = tuple(_cells(one, arm, families, bare=bare) for one in named for arm in shown_arms(one.result))
     caption = f"The results side by side: percent and points with {' or '.join(levels)} intervals"
     numbers = frozenset(range(2, 6 + len(families)))
-    table = Table(caption, header, rows, numbers=numbers, wide=frozenset({len(header) - 1}))
+    table = Table(caption, header, rows, numbers=numbers)
     return without_arms(table) if all(len(one.result.settings.arms) == 1 for one in named) else table
 
 

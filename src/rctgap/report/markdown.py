@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rctgap.report.blocks import Block, Bullets, Chapter, Notice, Paragraph, Picture, References, Table
 from rctgap.report.chapter import NamedResult, chapter, prepared
 from rctgap.report.comparison import comparison
-from rctgap.report.html import TITLE
+from rctgap.report.webpage import TITLE
 from rctgap.tables import markdown_table, plain
 
 __all__ = ["markdown_page", "render_markdown"]
@@ -74,7 +74,7 @@ def _block(block: Block, *, pictures: bool) -> str:
 
 
 def _table(table: Table) -> str:
-    return f"{_escaped(table.caption)}:\n\n{markdown_table(table.header, table.rows)}"
+    return f"{_escaped(table.caption)}\n\n{markdown_table(table.header, table.rows)}"
 
 
 def _list(items: tuple[str, ...]) -> str:

@@ -8,8 +8,8 @@ from rctgap.errors import Fault, OutputError
 from rctgap.export import INDEX, load, load_manifest
 from rctgap.report.blocks import Chapter, Picture
 from rctgap.report.chapter import NamedResult, chapter, prepared
-from rctgap.report.html import page
 from rctgap.report.markdown import markdown_page
+from rctgap.report.webpage import page
 
 __all__ = ["write_report"]
 

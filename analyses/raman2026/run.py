@@ -1,0 +1,22 @@
+"""The published case study from the packaged counts: prints every chain, and writes results/raman2026 with its report.
+
+The analyses, counts, dictionary and card are those of the package (src/rctgap/datasets/raman2026); `expected.json`
+beside this file holds the figures that tests/published compares with.
+"""
+
+from pathlib import Path
+
+from rctgap.reproduction import reproduce
+from rctgap.tables import comparison_text
+
+
+def main() -> None:
+    """Run the case study."""
+    done = reproduce(Path("results") / "raman2026")
+    for name, result in done.results.items():
+        print(f"\n== {name}\n\n{result}")
+    print(f"\n{comparison_text(done.results)}\n\nReport: {done.folder / 'report.html'}")
+
+
+if __name__ == "__main__":
+    main()

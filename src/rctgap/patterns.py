@@ -1,0 +1,108 @@
+"""Columns of validated tables as scores, and rows collapsed to patterns with counts."""
+
+import numpy as np
+import pandas as pd
+
+from rctgap.dictionary import Table
+from rctgap.documents import nearest
+from rctgap.errors import DataError, Fault
+from rctgap.stages import Chain, Stage
+from rctgap.trial import TrialData, counts
+
+__all__ = ["benchmark_patterns", "binomial", "collapse", "numbers", "run_rows"]
+
+
+def numbers(frame: pd.DataFrame, column: str, file: str) -> "pd.Series[float]":
+    """A column's scores, numbers in [0, 1] or blank; every other value is a fault with its row."""
+    if column not in frame.columns:
+        raise DataError(Fault("the score column is missing", nearest(column, map(str, frame.columns)), file, column))
+    values = pd.to_numeric(frame[column], errors="coerce").astype("float64")
+    wrong = (values.isna() & frame[column].notna()) | (values < 0) | (values > 1) | np.isinf(values)
+    if bool(wrong.any()):
+        raise DataError(
+            *(
+                Fault(
+                    "a score is not a number in [0, 1]",
+                    "Rescale it, higher being better",
+                    file,
+                    column,
+                    int(row) + 1,
+                    str(frame[column].iloc[int(row)])[:40],
+                )
+                for row in np.flatnonzero(wrong.to_numpy())[:20]
+            )
+        )
+    return values
+
+
+def binomial(frame: pd.DataFrame, table: Table, stage: str) -> "tuple[pd.Series[float], pd.Series[float]]":
+    """Successes and trials of a stage, blank as zero."""
+
+    def column(role: str) -> "pd.Series[float]":
+        fields = table.by_role(role)
+        found = [field for field in fields if field.stage == stage] or [field for field in fields if not field.stage]
+        return frame[found[0].name].astype("float64").fillna(0.0)
+
+    return column("successes"), column("trials")
+
+
+def collapse(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Alike rows as one, in an order that does not depend on the order of the rows."""
+    grouped = frame.groupby(keys, dropna=False, sort=True, observed=True)["count"].sum().reset_index()
+    return grouped[grouped["count"] > 0].reset_index(drop=True)
+
+
+def benchmark_patterns(trial: TrialData, chain: Chain) -> pd.DataFrame:
+    """Runs of the arms' systems: system, item, score, count; empty where the chain has no benchmark stage."""
+    stage = chain.stages[0]
+    empty = pd.DataFrame({"system": [], "item": [], "score": [], "count": []})
+    if stage.source != "benchmark":
+        return empty
+    runs, table = trial.runs, trial.runs_table
+    if runs is None or table is None:
+        raise DataError(
+            Fault(
+                "the chain has a benchmark stage, and no benchmark data are given",
+                "Give the runs, or leave the stage out",
+                place="data.benchmark",
+            )
+        )
+    system = stage.system_column or trial.run_column("system")
+    item = trial.run_column("item")
+    base = pd.DataFrame(
+        {
+            "system": runs[system].astype("string")
+            if system
+            else pd.Series(stage.system, index=runs.index, dtype="string"),
+            "item": runs[item].astype("string") if item else pd.Series(pd.NA, index=runs.index, dtype="string"),
+            "count": counts(runs, table).astype("float64"),
+        }
+    )
+    if table.by_role("successes"):
+        won, tried = binomial(runs, table, stage.name)
+        parts = [
+            base.assign(score=1.0, count=won * base["count"]),
+            base.assign(score=0.0, count=(tried - won) * base["count"]),
+        ]
+    else:
+        scores = numbers(runs, _benchmark_column(table, stage, runs), trial.sources.get("benchmark", "benchmark"))
+        parts = [base.assign(score=scores)[scores.notna()]]
+    patterns = collapse(pd.concat(parts, ignore_index=True), ["system", "item", "score"])
+    known = patterns["system"].dropna().unique()
+    needed = np.logical_or.reduce([run_rows(patterns, arm.tested).to_numpy() for arm in trial.design.arms])
+    if not needed.any() and len(known):
+        return patterns
+    return patterns[needed].reset_index(drop=True)
+
+
+def _benchmark_column(table: Table, stage: Stage, runs: pd.DataFrame) -> str:
+    """The stage's column, or the one column of role score where the stage names none."""
+    scores = table.by_role("score")
+    if not stage.score and stage.name not in runs.columns and len(scores) == 1:
+        return scores[0].name
+    return stage.column
+
+
+def run_rows(runs: pd.DataFrame, system: str) -> "pd.Series[bool]":
+    """Benchmark rows of a system; rows that name none belong to every system."""
+    return (runs["system"] == system).fillna(False) | runs["system"].fillna("").eq("")

@@ -27,7 +27,7 @@ _WHERE = {
     "StageScores": "scores",
     "Transition": "stages",
     "TrialData": "trial",
-    "codebook": "codebook",
+    "codebook": "codebooks",
     "decompose": "decomposition",
     "estimate_frequentist": "frequentist",
     "load": "export",
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from rctgap.analysis import read_analysis, read_inputs, run_analysis
     from rctgap.cards import BenchmarkCard, read_card
     from rctgap.checks import run_checks
-    from rctgap.codebook import codebook
+    from rctgap.codebooks import codebook
     from rctgap.decomposition import decompose
     from rctgap.dictionary import Dictionary, read_dictionary
     from rctgap.errors import RctgapError, RctgapWarning

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rctgap.codebook import codebook
+from rctgap.codebooks import codebook
 from rctgap.documents import nearest, parse, read_document
 from rctgap.errors import DictionaryError, Fault
 from rctgap.fields import (

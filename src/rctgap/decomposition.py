@@ -15,6 +15,8 @@ from rctgap.rows import component_rows, effect_rows, share_rows, stage_rows
 
 __all__ = ["decompose"]
 
+NOT_SHOWN = "Not shown,"
+
 
 def decompose(
     estimates: StageEstimates, estimand: Estimand, card: BenchmarkCard | None = None, *, title: str = ""
@@ -106,7 +108,8 @@ def _companions(estimates: StageEstimates) -> tuple[list[StageEstimates], list[s
     wanted = [replace(asked, item_weights=other)]
     if asked.items == "fixed":
         wanted = [replace(asked, items="random"), *wanted, replace(asked, items="random", item_weights=other)]
-    found, left_out = [], []
+    found: list[StageEstimates] = []
+    left_out: dict[str, list[str]] = {}
     for estimand in wanted:
         kind = estimates.covariance if estimand.items == asked.items else None
         try:
@@ -114,5 +117,5 @@ def _companions(estimates: StageEstimates) -> tuple[list[StageEstimates], list[s
                 estimate_frequentist(estimates.scores, estimand, kind, estimates.small_sample, estimates.level)
             )
         except (EstimandError, EstimationError) as error:
-            left_out.append(f"Not shown beside it, {estimand.describe()}: {error.reason}.")
-    return found, left_out
+            left_out.setdefault(error.reason, []).append(f"items {estimand.items}, {estimand.item_weights_name} mix")
+    return found, [f"{NOT_SHOWN} {'; '.join(which)}: {reason}." for reason, which in left_out.items()]

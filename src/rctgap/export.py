@@ -216,9 +216,11 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def write_index(place: Path, names: Sequence[str], skipped: Mapping[str, str]) -> None:
+def write_index(place: Path, title: str, names: Sequence[str], skipped: Mapping[str, str]) -> None:
     """Mark a folder of several results, and say which were left out and why."""
-    _write_json(place / INDEX, {"schema": RESULTS_SCHEMA, "results": list(names), "skipped": dict(skipped)})
+    _write_json(
+        place / INDEX, {"schema": RESULTS_SCHEMA, "title": title, "results": list(names), "skipped": dict(skipped)}
+    )
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from rctgap.results import CheckResult, GapDecomposition
 __all__ = ["Reproduction", "reproduce"]
 
 STUDY = "raman2026"
+TITLE = "The case study of Raman et al. (2026), as published and with one system throughout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def reproduce(
                 skipped[name] = error.reason
         if not results:
             raise DataError(*(f"{name}: {reason}" for name, reason in skipped.items()))
-        write_index(place, list(results), skipped)
+        write_index(place, TITLE, list(results), skipped)
         write_report(place)
     return Reproduction(Path(out), results, skipped)
 

@@ -35,9 +35,7 @@ def benchmark(systems=("a1",), items=ITEMS, repeats=4, right=3):
 
 
 def scored(frame, runs=None, design=None, stages=rg.DEFAULT_CHAIN, dictionary=None):
-    trial = rg.read_trial(
-        frame, benchmark=runs, design=design or rg.Design("control", ["a1"]), dictionary=dictionary
-    )
+    trial = rg.read_trial(frame, benchmark=runs, design=design or rg.Design("control", ["a1"]), dictionary=dictionary)
     return rg.score_stages(trial, stages)
 
 

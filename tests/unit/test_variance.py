@@ -117,9 +117,7 @@ def test_a_row_that_stands_for_many_equals_the_many():
     values = np.array([1.0, 0.0, 1.0, 1.0, 0.0])
     places = np.zeros(5, dtype=int)
     many = units(np.arange(5), values, places, 1)
-    few = Units(
-        sp.csr_array(np.array([[0.4], [-0.6]])), sp.csr_array(np.ones((2, 1))), np.array([3.0, 2.0])
-    )
+    few = Units(sp.csr_array(np.array([[0.4], [-0.6]])), sp.csr_array(np.ones((2, 1))), np.array([3.0, 2.0]))
     one = np.ones((1, 1))
     for kind in ("CR1", "CR2", "CR3"):
         empty = Units(sp.csr_array((0, 1)), sp.csr_array((0, 1)), np.zeros(0))
@@ -131,8 +129,12 @@ def test_a_row_that_stands_for_many_equals_the_many():
 
 def test_trial_and_benchmark_add_and_take_welchs_degrees_of_freedom():
     places = np.zeros(4, dtype=int)
-    trial = units(np.arange(4), np.array([1.0, 0, 0, 1]), places, 2)
-    runs = units(np.arange(3), np.array([1.0, 0, 1]), np.ones(3, dtype=int), 2) if False else None
+    trial = units(np.arange(4), np.array([1.0, 0, 0, 1]), places, 1)
+    trial = Units(
+        sp.csr_array(sp.hstack([trial.residuals, sp.csr_array((4, 1))])),
+        sp.csr_array(sp.hstack([trial.sizes, sp.csr_array((4, 1))])),
+        trial.multiplicity,
+    )
     runs = Units(
         sp.csr_array(np.array([[0, 1 / 3], [0, -2 / 3], [0, 1 / 3]])),
         sp.csr_array(np.array([[0, 1.0], [0, 1.0], [0, 1.0]])),
@@ -175,9 +177,10 @@ def sums(labels, weights):
 def test_two_way_is_item_plus_participant_minus_answer_or_item_alone():
     item = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1])
     alone = np.arange(PEOPLE.size)
-    found = variance.two_way(units(item), units(PEOPLE), units(alone), cells(), WEIGHTS)
+    many = np.vstack([WEIGHTS, np.random.default_rng(1).normal(size=(20, 3))])
+    found = variance.two_way(units(item), units(PEOPLE), units(alone), cells(), many)
     floors = []
-    for row, weights in enumerate(WEIGHTS):
+    for row, weights in enumerate(many):
         by_item = sums(item, weights)
         gain = sums(PEOPLE, weights) - sums(alone, weights)
         assert found.variance[row] == pytest.approx(by_item + max(gain, 0), rel=1e-10)

@@ -1,9 +1,10 @@
 """Several results side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rctgap.report.blocks import Table
+from rctgap.decomposition import NOT_SHOWN
+from rctgap.report.blocks import Block, Notice, Table
 from rctgap.report.columns import without_arms
 from rctgap.report.headline import stage_of
 from rctgap.report.words import arm_name, listed, measured, quantity, shown_arms, signed
@@ -16,7 +17,57 @@ if TYPE_CHECKING:
 __all__ = ["comparison"]
 
 
-def comparison(named: Sequence["NamedResult"]) -> Table:
+def comparison(named: Sequence["NamedResult"]) -> tuple[Block, ...]:
+    """Results side by side, the checks that fail in words, and the gap under every estimand that the data allow."""
+    blocks: list[Block] = [_side_by_side(named)]
+    failed = _failures(named)
+    if failed:
+        blocks.append(Notice("Checks that fail", failed))
+    blocks.append(_estimands(named))
+    return tuple(blocks)
+
+
+def _failures(named: Sequence["NamedResult"]) -> tuple[str, ...]:
+    """Each failed check once, with the results that it fails in."""
+    found: dict[str, list[str]] = {}
+    for one in named:
+        for check in one.result.checks:
+            if check.status == "fail":
+                found.setdefault(f"{quantity(check.check)}: {check.detail}", []).append(one.name)
+    return tuple(f"{', '.join(names)}: {text}" for text, names in found.items())
+
+
+def _estimands(named: Sequence["NamedResult"]) -> Table:
+    """The gap with items fixed and random, at the observed and at a standardised mix, or why not."""
+    columns = tuple(dict.fromkeys((row.items, row.item_weights) for one in named for row in one.result.components))
+    rows = []
+    for one in named:
+        for arm in shown_arms(one.result):
+            gaps = {(row.items, row.item_weights): row for row in one.result.components if _is_gap(row, arm)}
+            cells = [_points(gaps.get(column)) if column in gaps else BLANK for column in columns]
+            rows.append(
+                (one.name, arm_name(one.result, arm), *cells, _why_not(one.result, gaps.values(), len(columns)))
+            )
+    header = ("result", "arm", *(f"items {items}, {weights} mix" for items, weights in columns), "why not")
+    caption = "The gap in points: inference about these items or about their population, and at which mix of items"
+    numbers = frozenset(range(2, 2 + len(columns)))
+    table = Table(caption, header, tuple(rows), numbers=numbers, wide=frozenset({2 + len(columns)}))
+    return without_arms(table) if all(len(one.result.settings.arms) == 1 for one in named) else table
+
+
+def _is_gap(row: ComponentRow, arm: str) -> bool:
+    return row.quantity == "gap" and row.arm == arm
+
+
+def _why_not(result: GapDecomposition, gaps: Iterable[ComponentRow], columns: int) -> str:
+    shown = list(gaps)
+    reasons = [row.note for row in shown if row.lower is None]
+    if len(shown) < columns:
+        reasons += [note.partition(": ")[2].rstrip(".") for note in result.notes if note.startswith(NOT_SHOWN)]
+    return "; ".join(dict.fromkeys(reasons)) or BLANK
+
+
+def _side_by_side(named: Sequence["NamedResult"]) -> Table:
     """One row for each result and arm: both ends, the gap and its families, the effect, what stands against it."""
     levels = dict.fromkeys(f"{100 * one.result.settings.level:g} %" for one in named)
     families = tuple(

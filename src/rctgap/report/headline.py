@@ -34,11 +34,13 @@ def headline_section(result: GapDecomposition) -> Section:
 
 
 def _banner(result: GapDecomposition) -> list[Notice]:
-    failed = [check for check in result.checks if check.status == "fail" and check.check in FORBIDDING]
+    failed = [check for check in result.checks if check.status == "fail"]
     details = tuple(f"{quantity(check.check)}: {check.detail}" for check in failed)
     if not result.final:
         return [Notice("This result is not final", details, "final")]
-    return [Notice("Final by consent, with a failed check", details, "final")] if failed else []
+    consent = " by consent" if any(check.check in FORBIDDING for check in failed) else ""
+    counted_checks = "a failed check" if len(failed) == 1 else f"{len(failed)} failed checks"
+    return [Notice(f"Final{consent}, with {counted_checks}", details, "final")] if failed else []
 
 
 def stage_of(result: GapDecomposition, arm: str, stage: str) -> StageRow | None:

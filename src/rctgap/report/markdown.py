@@ -41,7 +41,7 @@ def markdown_page(
     several = len(chapters) > 1
     parts = [f"# {_escaped(title or (chapters[0].title if len(chapters) == 1 else TITLE))}"]
     if several:
-        parts += ["## Side by side", _table(comparison(shown))]
+        parts += ["## Side by side", *(_block(block, pictures=False) for block in comparison(shown))]
         parts += [f"{_escaped(name)} was left out: {_escaped(reason)}" for name, reason in skipped]
     for one in chapters:
         parts += _chapter(one, several=several)

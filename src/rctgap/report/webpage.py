@@ -6,7 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from rctgap.report.blocks import Chapter, Table
+from rctgap.report.blocks import Chapter
 from rctgap.report.chapter import NamedResult, chapter, prepared
 from rctgap.report.comparison import comparison
 from rctgap.tables import plain
@@ -49,8 +49,8 @@ def page(
     several = len(chapters) > 1
     heading = title or (chapters[0].title if len(chapters) == 1 else TITLE)
     template = _environment().get_template("page.html.j2")
-    table: Table | None = comparison(shown) if several else None
-    return template.render(title=heading, chapters=chapters, comparison=table, several=several, skipped=tuple(skipped))
+    beside = comparison(shown) if several else ()
+    return template.render(title=heading, chapters=chapters, comparison=beside, several=several, skipped=tuple(skipped))
 
 
 def _environment() -> Environment:

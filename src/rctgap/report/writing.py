@@ -51,14 +51,14 @@ def write_report(folder: Path | str) -> tuple[Path, ...]:
     if (place / RESULT).is_file():
         named = _named(place, place.name)
         return _write_folder(place, named, chapter(named))
-    names, skipped = _contents(place)
+    title, names, skipped = _contents(place)
     if not names:
         raise OutputError(
             Fault("no result here", "Name a folder that holds result.json, or folders that do", file=str(place))
         )
     results = [_named(place / name, name) for name in names]
     chapters = [chapter(one, number) for number, one in enumerate(results, 1)]
-    written = list(_write_pages(place, results, chapters, skipped=skipped))
+    written = list(_write_pages(place, results, chapters, title=title, skipped=skipped))
     for one, told in zip(results, chapters, strict=True):
         written += _write_folder(place / one.name, one, told)
     return tuple(written)
@@ -84,11 +84,12 @@ def _write_pages(
     results: Sequence[NamedResult],
     chapters: Sequence[Chapter],
     *,
+    title: str = "",
     skipped: Sequence[tuple[str, str]] = (),
 ) -> tuple[Path, ...]:
     return (
-        _write(place / "report.html", page(results, chapters, skipped=skipped)),
-        _write(place / "report.md", markdown_page(results, chapters, skipped=skipped)),
+        _write(place / "report.html", page(results, chapters, title=title, skipped=skipped)),
+        _write(place / "report.md", markdown_page(results, chapters, title=title, skipped=skipped)),
     )
 
 
@@ -97,13 +98,14 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _contents(place: Path) -> tuple[list[str], tuple[tuple[str, str], ...]]:
-    """Names of the results in a folder, in the index's order where there is one, and those left out with the reason."""
+def _contents(place: Path) -> tuple[str, list[str], tuple[tuple[str, str], ...]]:
+    """Title and names of a folder's results, in the index's order where there is one, and those left out, with why."""
     found = sorted(path.parent.name for path in place.glob(f"*/{RESULT}") if not path.parent.name.startswith("."))
     index = place / INDEX
     if not index.is_file():
-        return found, ()
+        return "", found, ()
     content = json.loads(index.read_text(encoding="utf-8"))
     listed = [name for name in content.get("results", ()) if name in found]
     rest = [name for name in found if name not in listed]
-    return listed + rest, tuple((str(name), str(why)) for name, why in content.get("skipped", {}).items())
+    skipped = tuple((str(name), str(why)) for name, why in content.get("skipped", {}).items())
+    return str(content.get("title", "")), listed + rest, skipped

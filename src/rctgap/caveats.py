@@ -22,7 +22,7 @@ def coverage_limits(estimates: StageEstimates, others: Sequence[StageEstimates] 
     Covers the estimates asked for and the item-random ones shown beside them.
     """
     random = next((one for one in (estimates, *others) if one.estimand.items == "random"), None)
-    found = list(_single_cells(estimates))
+    found = [*_lent_mix(estimates), *_single_cells(estimates)]
     if random is not None:
         found.extend(_item_limits(random))
     return tuple(dict.fromkeys(found))
@@ -146,8 +146,19 @@ def _uneven_answers(estimates: StageEstimates) -> bool:
 
 
 def _borrowing(estimates: StageEstimates) -> Iterable[str]:
-    standardised = estimates.estimand.item_weights != "observed"
     for arm in estimates.scores.design.arms:
         for loan in arm.borrowed:
-            mix = "" if standardised else " It keeps the lending arm's item mix, which may differ."
-            yield f"{loan.stage} of arm {arm.label} is borrowed from arm {loan.arm}: {loan.because.rstrip('.')}.{mix}"
+            reason = loan.because.strip().rstrip(".")
+            yield f"{loan.stage} of arm {arm.label} is borrowed from arm {loan.arm}: {reason}."
+
+
+def _lent_mix(estimates: StageEstimates) -> Iterable[str]:
+    """A borrowed stage at its observed mix keeps the lender's items."""
+    if estimates.estimand.item_weights != "observed":
+        return
+    for arm in estimates.scores.design.arms:
+        for loan in arm.borrowed:
+            yield (
+                f"{loan.stage} of arm {arm.label} is borrowed from arm {loan.arm} at that arm's item mix; where the mixes "
+                "differ, the steps next to it contain the difference."
+            )

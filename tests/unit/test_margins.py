@@ -105,6 +105,7 @@ def test_margins_are_compared_before_rows_are_excluded():
     assert trial.answers["count"].sum() == 50
 
 
+@pytest.mark.xfail(reason="bug 4: counts of a margin without rows are NaN, which result.json refuses", strict=True)
 def test_a_published_item_that_the_data_lack_can_be_saved(study, tmp_path):
     stages = [rg.Stage("conversation"), rg.Stage("decision")]
     known = dictionary([margin(item="s9", value=0.5, decimals=1), margin(n=100)])

@@ -120,7 +120,7 @@ def test_scores_outside_the_unit_interval_are_refused_with_their_row(study, scor
 
 def test_a_missing_column_and_a_missing_benchmark_are_refused(study):
     frame = study.simulated()
-    with pytest.raises(DataError, match="score column is missing.*'conversation'"):
+    with pytest.raises(DataError, match="conversation: the score column is missing. Did you mean 'conversations'"):
         study.scored(frame.rename(columns={"conversation": "conversations"}).assign(decision=1), study.benchmark())
     with pytest.raises(DataError, match="no benchmark data are given"):
         study.scored(frame)

@@ -157,11 +157,13 @@ def test_nothing_done_to_a_handed_out_frame_reaches_the_result(study):
     trial = rg.read_trial(frame, benchmark=runs, design=rg.Design("control", ["a1"]))
     frame.loc[:, "decision"] = 0.5
     runs.loc[:, "benchmark"] = 0.5
-    trial.answers.loc[:, "decision"] = 0.25
-    trial.runs.loc[:, "benchmark"] = 0.25
+    answers, handed_runs = trial.answers, trial.runs
+    answers.loc[:, "decision"] = 0.25
+    handed_runs.loc[:, "benchmark"] = 0.25
     scores = rg.score_stages(trial, rg.DEFAULT_CHAIN)
-    scores.answers.loc[:, "decision"] = np.nan
-    scores.runs.loc[:, "score"] = np.nan
+    patterns, run_patterns = scores.answers, scores.runs
+    patterns.loc[:, "decision"] = np.nan
+    run_patterns.loc[:, "score"] = np.nan
     estimand = rg.Estimand(items="fixed")
     with pytest.warns(rg.RctgapWarning):
         after = rg.decompose(rg.estimate_frequentist(scores, estimand), estimand)

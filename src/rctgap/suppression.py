@@ -1,10 +1,12 @@
 """Small cells hidden before anything is written, with whatever else they could be worked out from."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
+from rctgap.checks.declared_margins import declared_margins
 from rctgap.estimands import ALL_ARMS
 from rctgap.results import (
     AssumptionRow,
@@ -16,6 +18,7 @@ from rctgap.results import (
     ShareRow,
     StageRow,
 )
+from rctgap.rows import LOST_MINUS_GAINED
 from rctgap.scores import StageScores
 from rctgap.trial import Arm
 
@@ -23,13 +26,15 @@ __all__ = ["suppressed"]
 
 FIGURES = ("estimate", "std_error", "df", "lower", "upper", "simultaneous_lower", "simultaneous_upper", "share_of_gap")
 FLOWS = ("lost", "gained", "lost_count", "gained_count")
+SIZES = ("n", "clusters")
 
 
 @dataclass(frozen=True, slots=True)
 class _Hidden:
-    """What must not be shown: stages of arms, and the joint counts of paired steps."""
+    """What must not be shown: stages of arms, how many answers a stage lacks, and the joint counts of paired steps."""
 
     stages: frozenset[tuple[str, str]]
+    sizes: frozenset[tuple[str, str]]
     steps: frozenset[tuple[str, str]]
 
 
@@ -38,29 +43,42 @@ def suppressed(result: GapDecomposition) -> GapDecomposition:
 
     A stage of an arm with 1 to `suppress_below` - 1 people, successes or failures is hidden, and with
     it the pooled row and every quantity that uses it, since the count could be worked out from them.
-    A paired step is hidden likewise where one of its four joint counts is small: flows, uptake and
-    self-rescue together, because the stage means give any three from the fourth. Benchmark runs are
-    not people and stay. A loaded result was suppressed when it was saved.
+    A paired step is hidden likewise where one of its joint counts is small: flows, uptake and
+    self-rescue together, because the stage means give any of them from another. Where few answers
+    lack a score, `n` is hidden with the arm's attrition rows. Benchmark runs are not people and stay. A
+    loaded result was suppressed when it was saved.
+
+    What is hidden cannot be had by subtraction. A formula turned round is another matter: under
+    `robust` and observed weights the standard error of a paired step still gives lost plus gained.
     """
     estimates, limit = result.estimates, result.settings.suppress_below
     if estimates is None or limit <= 1:
         return result
     hidden = _find(estimates.scores, limit)
     note = f"hidden: fewer than {limit} people, successes or failures (suppress_below)"
-    told = (note,) if hidden.stages or hidden.steps else ()
-    return replace(
+    told = (note,) if hidden.stages or hidden.steps or hidden.sizes else ()
+    shown = replace(
         result,
         components=tuple(_component(row, result, hidden, note) for row in result.components),
         stages=tuple(_stage(row, hidden, note) for row in result.stages),
         other_stages=tuple(_stage(row, hidden, note) for row in result.other_stages),
         shares=tuple(_share(row, result, hidden, note) for row in result.shares),
         effects=tuple(_effect(row, result, hidden, note) for row in result.effects),
-        attrition=tuple(_attrition(row, limit) for row in result.attrition),
-        margins=tuple(_margin(row, limit) for row in result.margins),
+        attrition=_attrition(result.attrition, limit),
+        margins=_margins(result.margins, limit),
         assumptions=tuple(_assumption(row, result, hidden) for row in result.assumptions),
-        warnings=tuple(text for text in result.warnings if not hidden.stages),
+        warnings=tuple(text for text in result.warnings if not _tells(text, hidden)),
         notes=(*result.notes, *(f"Small cells are {text}." for text in told)),
     )
+    if shown.margins == result.margins:
+        return shown
+    retold = tuple(declared_margins(shown) if one.check == "declared_margins" else one for one in result.checks)
+    return replace(shown, checks=retold)
+
+
+def _tells(text: str, hidden: _Hidden) -> bool:
+    """Whether a warning speaks of a stage that is hidden."""
+    return any(f"{stage} in arm {arm}" in text for arm, stage in hidden.stages)
 
 
 def _small(count: float, limit: int) -> bool:
@@ -68,37 +86,56 @@ def _small(count: float, limit: int) -> bool:
 
 
 def _find(scores: StageScores, limit: int) -> _Hidden:
-    frame, chain = scores.answers, scores.chain
+    chain, control = scores.chain, scores.design.control
     names = [stage.name for stage in scores.trial_stages]
-    stages: set[tuple[str, str]] = set()
-    steps: set[tuple[str, str]] = set()
-    for arm in scores.design.arms:
-        stages |= {(arm.label, name) for name in names if _small_stage(frame, arm.rows_of(name), name, limit)}
-        steps |= {
-            (arm.label, to.name)
-            for start, to, _ in chain.steps
-            if _small_step(scores, frame, arm, start.name, to.name, limit)
-        }
-    control = scores.design.control
-    if control is not None and _small_stage(frame, control, chain.last, limit):
-        stages.add((control, chain.last))
-    pooled = {(ALL_ARMS, name) for label, name in stages if label != control}
-    return _Hidden(frozenset(stages | pooled), frozenset(steps | {(ALL_ARMS, name) for _, name in steps}))
+    cells = {(arm.label, name): arm.rows_of(name) for arm in scores.design.arms for name in names}
+    if control is not None:
+        cells[control, chain.last] = control
+    stages = {cell for cell, rows in cells.items() if _small_stage(scores, rows, cell[1], limit)}
+    sizes = {cell for cell, rows in cells.items() if _small(_unscored(scores, rows, cell[1]), limit)}
+    steps = {
+        (arm.label, to.name)
+        for arm in scores.design.arms
+        for start, to, _ in chain.steps
+        if _small_step(scores, arm, start.name, to.name, limit)
+    }
+    return _Hidden(_pooled(stages, control), _pooled(sizes, control), _pooled(steps, control))
 
 
-def _small_stage(frame: pd.DataFrame, arm: str, stage: str, limit: int) -> bool:
-    rows = frame[(frame["arm"] == arm) & frame[stage].notna()]
-    won = float((rows[stage] * rows["count"]).sum())
-    total = float(rows["count"].sum())
-    return any(_small(count, limit) for count in (total, won, total - won))
+def _pooled(cells: set[tuple[str, str]], control: str | None) -> frozenset[tuple[str, str]]:
+    """With each hidden cell of an AI arm, the row of all arms, from which it could be subtracted."""
+    return frozenset(cells | {(ALL_ARMS, name) for label, name in cells if label != control})
 
 
-def _small_step(scores: StageScores, frame: pd.DataFrame, arm: Arm, start: str, to: str, limit: int) -> bool:
+def _rows(scores: StageScores, arm: str, stages: list[str]) -> pd.DataFrame:
+    frame = scores.answers
+    return frame[(frame["arm"] == arm) & frame[stages].notna().all(axis=1)]
+
+
+def _unscored(scores: StageScores, arm: str, stage: str) -> float:
+    frame = scores.answers
+    return float(frame.loc[(frame["arm"] == arm) & frame[stage].isna(), "count"].sum())
+
+
+def _people(scores: StageScores, rows: pd.DataFrame) -> float:
+    """Persons behind rows where they are identified, answers otherwise."""
+    return float(rows["participant"].nunique()) if scores.participants else float(rows["count"].sum())
+
+
+def _small_stage(scores: StageScores, arm: str, stage: str, limit: int) -> bool:
+    rows = _rows(scores, arm, [stage])
+    ends = [rows[rows[stage] == end] for end in (1.0, 0.0)] if rows[stage].isin([0.0, 1.0]).all() else []
+    return any(_small(_people(scores, part), limit) for part in (rows, *ends))
+
+
+def _small_step(scores: StageScores, arm: Arm, start: str, to: str, limit: int) -> bool:
     if scores.chain[start].source == "benchmark" or arm.borrows(start) or arm.borrows(to):
         return False
-    rows = frame[(frame["arm"] == arm.label) & frame[start].notna() & frame[to].notna()]
-    joint: Mapping[object, float] = rows.groupby([start, to])["count"].sum().to_dict()
-    return any(_small(count, limit) for count in joint.values())
+    rows = _rows(scores, arm.label, [start, to])
+    binary = rows[[start, to]].isin([0.0, 1.0]).all(axis=None)
+    change = rows[to] - rows[start]
+    keys = [rows[start], rows[to]] if binary else [np.sign(change)]
+    return any(_small(_people(scores, part), limit) for _, part in rows.groupby(keys))
 
 
 def _uses(row: ComponentRow, result: GapDecomposition) -> Iterable[tuple[str, str]]:
@@ -119,20 +156,25 @@ def _uses(row: ComponentRow, result: GapDecomposition) -> Iterable[tuple[str, st
 
 
 def _component(row: ComponentRow, result: GapDecomposition, hidden: _Hidden, note: str) -> ComponentRow:
+    cells = set(_uses(row, result))
     blanks: dict[str, object] = {}
-    if hidden.stages & set(_uses(row, result)):
-        blanks = {**dict.fromkeys((*FIGURES, *FLOWS)), "n": 0, "clusters": 0, "note": note, "interval": ""}
-    elif row.kind == "component" and (row.arm, row.quantity) in hidden.steps:
-        blanks = {**dict.fromkeys(FLOWS), "note": "; ".join(filter(None, [row.note, f"flows {note}"]))}
-    elif row.kind == "conditional" and (row.arm, result.settings.stages[-1]) in hidden.steps:
-        blanks = {**dict.fromkeys(FIGURES), "n": 0, "clusters": 0, "note": note, "interval": ""}
+    if hidden.stages & cells:
+        return replace(row, **dict.fromkeys((*FIGURES, *FLOWS, *SIZES)), note=note, interval="")  # type: ignore[arg-type]
+    if row.kind == "conditional" and (row.arm, result.settings.stages[-1]) in hidden.steps:
+        return replace(row, **dict.fromkeys((*FIGURES, *SIZES)), note=note, interval="")  # type: ignore[arg-type]
+    if row.kind == "component" and (row.arm, row.quantity) in hidden.steps:
+        blanks |= dict.fromkeys(FLOWS)
+        kept = [part for part in row.note.split("; ") if part and not part.startswith(LOST_MINUS_GAINED)]
+        blanks["note"] = "; ".join([*kept, f"flows {note}"])
+    if hidden.sizes & cells:
+        blanks |= dict.fromkeys(SIZES)
     return replace(row, **blanks)  # type: ignore[arg-type]  # blanks are given by field name
 
 
 def _stage(row: StageRow, hidden: _Hidden, note: str) -> StageRow:
-    if (row.arm, row.stage) not in hidden.stages:
-        return row
-    return replace(row, estimate=None, std_error=None, lower=None, upper=None, interval="", n=0, note=note)
+    if (row.arm, row.stage) in hidden.stages:
+        return replace(row, estimate=None, std_error=None, lower=None, upper=None, interval="", n=None, note=note)
+    return replace(row, n=None) if (row.arm, row.stage) in hidden.sizes else row
 
 
 def _share(row: ShareRow, result: GapDecomposition, hidden: _Hidden, note: str) -> ShareRow:
@@ -148,18 +190,31 @@ def _effect(row: EffectRow, result: GapDecomposition, hidden: _Hidden, note: str
     return replace(row, estimate=None, lower=None, upper=None, note=note)
 
 
-def _attrition(row: AttritionRow, limit: int) -> AttritionRow:
-    """A step that lost, kept or met a few people shows that it did, and no number."""
+def _attrition(rows: tuple[AttritionRow, ...], limit: int) -> tuple[AttritionRow, ...]:
+    """Where a step of an arm lost, kept or met a few people, none of its numbers: the others would give it away."""
+    arms = {row.arm for row in rows if _small_step_of(row, limit)}
+    note = f"numbers of this arm hidden: fewer than {limit} at a step"
+    return tuple(
+        replace(row, n_in=None, n_out=None, reason=f"{row.reason} ({note})") if row.arm in arms else row for row in rows
+    )
+
+
+def _small_step_of(row: AttritionRow, limit: int) -> bool:
     entered, left = row.n_in or 0, row.n_out or 0
-    if not any(_small(count, limit) for count in (entered, left, entered - left)):
-        return row
-    return replace(row, n_in=None, n_out=None, reason=f"{row.reason} (numbers hidden: fewer than {limit})")
+    return any(_small(count, limit) for count in (entered, left, entered - left))
 
 
-def _margin(row: MarginRow, limit: int) -> MarginRow:
-    if not any(_small(count, limit) for count in row.counts):
-        return row
-    return replace(row, found=f"hidden: fewer than {limit}", counts=())
+def _margins(rows: tuple[MarginRow, ...], limit: int) -> tuple[MarginRow, ...]:
+    """A small margin is hidden, and with an item's all items of its label, which would add up to it."""
+    small = {
+        (row.label, row.item != "", row.column) for row in rows if any(_small(count, limit) for count in row.counts)
+    }
+    return tuple(
+        replace(row, found=f"hidden: fewer than {limit}", counts=())
+        if (row.label, row.item != "", row.column) in small
+        else row
+        for row in rows
+    )
 
 
 def _assumption(row: AssumptionRow, result: GapDecomposition, hidden: _Hidden) -> AssumptionRow:

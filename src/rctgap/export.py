@@ -6,8 +6,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, fields
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,10 @@ from rctgap.suppression import suppressed
 __all__ = [
     "RESULTS_SCHEMA",
     "RESULT_SCHEMA",
+    "Index",
     "load",
     "load_manifest",
+    "read_index",
     "replacing",
     "save",
     "write_index",
@@ -57,6 +59,10 @@ _TABLES: Mapping[str, tuple[str, type]] = {
     "assumptions": ("assumptions.csv", AssumptionRow),
     "attrition": ("attrition.csv", AttritionRow),
 }
+REPORTS = ("report.html", "report.md")
+OWN_FILES = frozenset(
+    {"result.json", "manifest.json", "card.yaml", "figures", *REPORTS, *(file for file, _ in _TABLES.values())}
+)
 _RECORDS: Mapping[str, type] = {
     **{name: kind for name, (_, kind) in _TABLES.items()},
     "margins": MarginRow,
@@ -175,17 +181,26 @@ def load(folder: Path | str) -> GapDecomposition:
     try:
         records = {name: _records(kind, document[name]) for name, kind in _RECORDS.items()}
         settings = pydantic.TypeAdapter(Settings).validate_python(document["settings"])
-        return GapDecomposition(
-            title=str(document["title"]),
-            settings=settings,
-            warnings=tuple(document["warnings"]),
-            notes=tuple(document["notes"]),
-            **records,  # type: ignore[arg-type]  # one tuple of records per field, by name
+        texts = pydantic.TypeAdapter(dict[str, tuple[str, ...]]).validate_python(
+            {"warnings": document["warnings"], "notes": document["notes"]}
         )
+        result = GapDecomposition(title=str(document["title"]), settings=settings, **texts, **records)  # type: ignore[arg-type]
+        _complete(result)
     except (pydantic.ValidationError, KeyError, TypeError) as damage:
         raise OutputError(
             Fault(f"the result is damaged: {_brief(damage)}", "Run the analysis again", str(path))
         ) from None
+    return result
+
+
+def _complete(result: GapDecomposition) -> None:
+    """A gap and every stage for each arm, without which nothing can be shown; KeyError names what lacks."""
+    stages = {(row.arm, row.stage) for row in result.stages}
+    for arm in (*result.settings.arms, "all"):
+        result.row("gap", arm)
+        for stage in result.settings.stages:
+            if (arm, stage) not in stages:
+                raise KeyError((arm, stage))
 
 
 def _records(kind: type, content: Any) -> tuple[Any, ...]:
@@ -193,7 +208,7 @@ def _records(kind: type, content: Any) -> tuple[Any, ...]:
 
 
 def _brief(damage: Exception) -> str:
-    return str(damage).splitlines()[0][:120]
+    return next(iter(str(damage).splitlines()), "")[:120]
 
 
 def load_manifest(folder: Path | str) -> Mapping[str, Any]:
@@ -208,19 +223,50 @@ def _read_json(path: Path) -> Mapping[str, Any]:
             Fault("no result here", "Name a folder that rctgap wrote (it holds result.json)", str(path.parent))
         )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as damage:
-        raise OutputError(Fault(f"the file is damaged: {damage}", "Run the analysis again", str(path))) from None
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError, OSError) as damage:
+        what = f"the file is damaged: {_brief(damage) or type(damage).__name__}"
+        raise OutputError(Fault(what, "Run the analysis again", str(path))) from None
     if not isinstance(content, dict):
         raise OutputError(Fault("the file does not hold a mapping", "Run the analysis again", str(path)))
     return content
 
 
-def write_index(place: Path, title: str, names: Sequence[str], skipped: Mapping[str, str]) -> None:
-    """Mark a folder of several results, and say which were left out and why."""
-    _write_json(
-        place / INDEX, {"schema": RESULTS_SCHEMA, "title": title, "results": list(names), "skipped": dict(skipped)}
-    )
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What stands over several results: a title, a lead, their order, and which were left out and why."""
+
+    title: str = ""
+    lead: str = ""
+    results: tuple[str, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_index(place: Path, index: Index) -> None:
+    """Mark a folder of several results."""
+    _write_json(place / INDEX, {"schema": RESULTS_SCHEMA, **asdict(index)})
+
+
+def read_index(place: Path) -> Index:
+    """The index of a folder of results, empty where there is none.
+
+    Raises
+    ------
+    OutputError
+        It is damaged.
+    """
+    path = place / INDEX
+    if not path.is_file():
+        return Index()
+    content = {name: value for name, value in _read_json(path).items() if name != "schema"}
+    try:
+        return pydantic.TypeAdapter(Index).validate_python(content)
+    except pydantic.ValidationError as damage:
+        raise OutputError(Fault(f"the index is damaged: {_brief(damage)}", "Run again", str(path))) from None
 
 
 @contextmanager
@@ -233,10 +279,12 @@ def replacing(folder: Path | str) -> Iterator[Path]:
         `folder` is a file, or a folder that rctgap did not write.
     """
     target = Path(folder).resolve()
-    _refuse_foreign(target)
+    made: list[Path] = []
     try:
+        _refuse_foreign(target)
+        made = [parent for parent in target.parents if not parent.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        place = Path(tempfile.mkdtemp(prefix=".rctgap-", dir=target.parent))
     except OSError as error:
         raise OutputError(Fault(f"cannot write there: {error.strerror}", "Choose another --out", str(folder))) from None
     try:
@@ -245,6 +293,14 @@ def replacing(folder: Path | str) -> Iterator[Path]:
         _swap(place, target)
     finally:
         shutil.rmtree(place, ignore_errors=True)
+        _remove_empty(made)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Take back folders that were made for nothing, innermost first."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _umask() -> int:
@@ -274,12 +330,44 @@ def _refuse_foreign(target: Path) -> None:
         raise OutputError(Fault("this is a file", "Name a folder", str(target)))
     if not any(target.iterdir()):
         return
-    marks = ((target / "result.json", RESULT_SCHEMA), (target / INDEX, RESULTS_SCHEMA))
-    if not any(path.is_file() and _read_json(path).get("schema") == schema for path, schema in marks):
+    other = _not_ours(target)
+    if other:
         raise OutputError(
             Fault(
-                "this folder holds something that is not an rctgap result",
+                f"this folder holds something that is not an rctgap result ({other})",
                 "Choose another --out, or empty it first",
                 str(target),
             )
         )
+
+
+def _listed(target: Path) -> tuple[str, ...] | None:
+    try:
+        return read_index(target).results
+    except OutputError:
+        return None
+
+
+def _is_result(path: Path) -> bool:
+    try:
+        return _read_json(path).get("schema") == RESULT_SCHEMA
+    except OutputError:
+        return False
+
+
+def _not_ours(target: Path) -> str:
+    """The first thing in a folder that rctgap did not write there; empty where all is a result."""
+    names = sorted(path.name for path in target.iterdir())
+    if INDEX in names:
+        listed = _listed(target)
+        if listed is None:
+            return f"{INDEX}, damaged"
+        strange = next((name for name in names if name not in {INDEX, *REPORTS, *listed}), "")
+        return strange or next(
+            (f"{one}/{found}" for one in listed if one in names and (found := _not_ours(target / one))), ""
+        )
+    if "result.json" not in names:
+        return names[0] if names else ""
+    if not _is_result(target / "result.json"):
+        return "result.json, damaged or of another schema"
+    return next((name for name in names if name not in OWN_FILES), "")

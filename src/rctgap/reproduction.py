@@ -13,15 +13,17 @@ from rctgap.datasets.raman2026 import CHAINS
 from rctgap.datasets.raman2026.authors_files import FILES, differences, tables_from
 from rctgap.documents import sha256
 from rctgap.errors import DataError, RctgapError
-from rctgap.export import replacing, write_index, write_result
+from rctgap.export import Index, replacing, write_index, write_result
 from rctgap.files import read_table
 from rctgap.manifest import manifest_of
 from rctgap.report import write_report
 from rctgap.results import CheckResult, GapDecomposition
+from rctgap.tables import interval, percent
 
 __all__ = ["Reproduction", "reproduce"]
 
 STUDY = "raman2026"
+TOLD = ("as-published", "gpt-4o", "llama-3-70b", "command-r-plus")
 TITLE = "The case study of Raman et al. (2026), as published and with one system throughout"
 
 
@@ -67,9 +69,31 @@ def reproduce(
                 skipped[name] = error.reason
         if not results:
             raise DataError(*(f"{name}: {reason}" for name, reason in skipped.items()))
-        write_index(place, TITLE, list(results), skipped)
+        write_index(place, Index(TITLE, _lead(results), tuple(results), skipped))
         write_report(place)
     return Reproduction(Path(out), results, skipped)
+
+
+def _lead(results: Mapping[str, GapDecomposition]) -> str:
+    """What the study's chains say together, from their numbers."""
+    parts = [_split_text(name, results[name]) for name in TOLD if name in results]
+    swap = next((row for one in results.values() for row in one.margins if row.fits), None)
+    found = ""
+    if swap is not None:
+        labelled = swap.label.rpartition(" = ")[2]
+        found = (
+            f"Rows that the case study labels {labelled} fit the trial's figures for {swap.fits}: {swap.fit_detail}. "
+        )
+    return (
+        f"{found}Task and outcome components, in points: {'; '.join(parts)}. The intervals speak of these scenarios; "
+        "over other scenarios they are wider, and for some stages no interval here is right."
+    )
+
+
+def _split_text(name: str, result: GapDecomposition) -> str:
+    task, outcome = (result.row(family) for family in ("task", "outcome"))
+    shown = " and ".join(f"{percent(one.estimate)} ({interval(one.lower, one.upper)})" for one in (task, outcome))
+    return f"{name} {shown}"
 
 
 def _chain(

@@ -62,6 +62,6 @@ def uptake_section(result: GapDecomposition) -> Section:
     )
     caution = (
         "These describe what was observed. Reading uptake as an effect of what the AI said needs that nothing "
-        "unmeasured moved both the conversation and the decision."
+        "unmeasured moved both of them."
     )
     return Section("Uptake and self-rescue", (for_arms(table, result), Paragraph(caution)))

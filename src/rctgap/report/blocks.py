@@ -7,6 +7,7 @@ __all__ = [
     "Block",
     "Bullets",
     "Chapter",
+    "Link",
     "Notice",
     "Paragraph",
     "Picture",
@@ -84,7 +85,16 @@ class References:
     kind: Literal["references"] = "references"
 
 
-type Block = Paragraph | Bullets | Notice | Table | Picture | References
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A file of the same result folder."""
+
+    text: str
+    path: str
+    kind: Literal["link"] = "link"
+
+
+type Block = Paragraph | Bullets | Notice | Table | Picture | References | Link
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rctgap import plots
 from rctgap.checks import checked
 from rctgap.report.answers import flows_section, uptake_section
-from rctgap.report.blocks import Chapter, Picture, Section
+from rctgap.report.blocks import Chapter, Link, Picture, Section
 from rctgap.report.evidence import assumptions_section, attrition_section, checks_section
 from rctgap.report.headline import headline_section
 from rctgap.report.methods import manifest_section, methods_section, notes_section
@@ -19,7 +19,7 @@ from rctgap.suppression import suppressed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["NamedResult", "chapter", "prepared"]
+__all__ = ["NamedResult", "chapter", "prepared", "summary"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,20 @@ class NamedResult:
 def prepared(named: NamedResult) -> NamedResult:
     """The result as it may be shown: checked, and with small cells hidden."""
     return NamedResult(named.name, suppressed(checked(named.result)), named.manifest)
+
+
+def summary(named: NamedResult, number: int) -> Chapter:
+    """What a reader of several results needs of each: headline, ladder, components and checks."""
+    result = named.result
+    anchor = f"result-{number}"
+    sections = (
+        headline_section(result),
+        stages_section(result, _pictures(result, plots.ladder, "ladder", anchor)),
+        components_section(result, _pictures(result, plots.forest, "forest", anchor)),
+        checks_section(result),
+        Section("", (Link(f"The whole report of {named.name}", f"{named.name}/report.html"),)),
+    )
+    return Chapter(anchor, f"{named.name}: {named.title}", sections)
 
 
 def chapter(named: NamedResult, number: int = 1) -> Chapter:

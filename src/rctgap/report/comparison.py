@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from rctgap.decomposition import NOT_SHOWN
 from rctgap.report.blocks import Block, Notice, Table
 from rctgap.report.columns import without_arms
-from rctgap.report.headline import stage_of
-from rctgap.report.words import arm_name, listed, measured, quantity, shown_arms, signed
+from rctgap.report.headline import consented, stage_of
+from rctgap.report.words import arm_name, measured, quantity, shown_arms, signed
 from rctgap.results import ComponentRow, GapDecomposition
 from rctgap.tables import BLANK
 
@@ -83,7 +83,7 @@ def _side_by_side(named: Sequence["NamedResult"]) -> Table:
         *families,
         "realized effect",
         "final",
-        "failed checks",
+        "checks",
     )
     bare = bool(first and last)
     rows = tuple(_cells(one, arm, families, bare=bare) for one in named for arm in shown_arms(one.result))
@@ -98,8 +98,8 @@ def _cells(named: "NamedResult", arm: str, families: tuple[str, ...], *, bare: b
     rows = {row.quantity: row for row in result.main() if row.arm == arm}
     names = result.settings.stages
     parts = tuple(_points(rows.get(name)) for name in ("gap", *families))
-    failed = "; ".join(quantity(check.check) for check in result.checks if check.status == "fail")
-    final = "yes" if result.final else "no"
+    failed = sum(check.status == "fail" for check in result.checks)
+    final = "no" if not result.final else "yes, by consent" if consented(result) else "yes"
     ends = tuple(_stage(result, arm, name, bare=bare) for name in (names[0], names[-1]))
     return (
         named.name,
@@ -108,7 +108,7 @@ def _cells(named: "NamedResult", arm: str, families: tuple[str, ...], *, bare: b
         *parts,
         _effect(rows.get("realized_effect")),
         final,
-        listed(failed),
+        f"{failed} fail" if failed else "none fails",
     )
 
 

@@ -4,7 +4,7 @@ from rctgap.report.blocks import Block, Notice, Paragraph, Section
 from rctgap.report.words import arm_name, counted, figure, long_interval, quantity, shown_arms, signed
 from rctgap.results import FORBIDDING, ComponentRow, GapDecomposition, StageRow
 
-__all__ = ["answers_line", "headline", "headline_section", "interval_line", "stage_of"]
+__all__ = ["answers_line", "consented", "headline", "headline_section", "interval_line", "stage_of"]
 
 INTERVALS = {
     "t": "t",
@@ -38,9 +38,14 @@ def _banner(result: GapDecomposition) -> list[Notice]:
     details = tuple(f"{quantity(check.check)}: {check.detail}" for check in failed)
     if not result.final:
         return [Notice("This result is not final", details, "final")]
-    consent = " by consent" if any(check.check in FORBIDDING for check in failed) else ""
+    consent = " by consent" if consented(result) else ""
     counted_checks = "a failed check" if len(failed) == 1 else f"{len(failed)} failed checks"
     return [Notice(f"Final{consent}, with {counted_checks}", details, "final")] if failed else []
+
+
+def consented(result: GapDecomposition) -> bool:
+    """Whether a check fails that would forbid a final result, had the analysis not consented."""
+    return any(check.status == "fail" and check.check in FORBIDDING for check in result.checks)
 
 
 def stage_of(result: GapDecomposition, arm: str, stage: str) -> StageRow | None:

@@ -1,11 +1,13 @@
 """The report in Markdown: the same sections, for readers and programs that prefer plain text."""
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
-from rctgap.report.blocks import Block, Bullets, Chapter, Notice, Paragraph, Picture, References, Table
+from rctgap.export import Index
+from rctgap.report.blocks import Block, Bullets, Chapter, Link, Notice, Paragraph, Picture, References, Table
 from rctgap.report.chapter import NamedResult, chapter, prepared
 from rctgap.report.comparison import comparison
-from rctgap.report.webpage import TITLE
+from rctgap.report.webpage import heading
 from rctgap.tables import markdown_table, plain
 
 __all__ = ["markdown_page", "render_markdown"]
@@ -13,36 +15,32 @@ __all__ = ["markdown_page", "render_markdown"]
 _SPECIAL = "\\`*[]|"
 
 
-def render_markdown(results: Sequence[NamedResult], *, title: str = "", skipped: Sequence[tuple[str, str]] = ()) -> str:
+def render_markdown(results: Sequence[NamedResult], index: Index | None = None) -> str:
     """Render results as Markdown; figures are linked to, as files under `figures/`, where there is one result.
 
     Parameters
     ----------
     results : sequence of NamedResult
-        One or several; several are first laid side by side.
-    title : str
-        The document's title; the result's own where there is one result and none is given.
-    skipped : sequence of (str, str)
-        Results that could not be made, and why.
+    index : Index, optional
+        The title and lead of the page, and results that could not be made.
+
+    Returns
+    -------
+    str
     """
     shown = [prepared(one) for one in results]
-    chapters = [chapter(one, number) for number, one in enumerate(shown, 1)]
-    return markdown_page(shown, chapters, title=title, skipped=skipped)
+    return markdown_page(shown, [chapter(one, number) for number, one in enumerate(shown, 1)], index)
 
 
-def markdown_page(
-    shown: Sequence[NamedResult],
-    chapters: Sequence[Chapter],
-    *,
-    title: str = "",
-    skipped: Sequence[tuple[str, str]] = (),
-) -> str:
+def markdown_page(shown: Sequence[NamedResult], chapters: Sequence[Chapter], index: Index | None = None) -> str:
     """Lay prepared chapters out as Markdown."""
     several = len(chapters) > 1
-    parts = [f"# {_escaped(title or (chapters[0].title if len(chapters) == 1 else TITLE))}"]
+    over = index or Index()
+    parts = [f"# {_escaped(heading(chapters, over))}"]
     if several:
+        parts += [f"**{_escaped(over.lead)}**"] if over.lead else []
         parts += ["## Side by side", *(_block(block, pictures=False) for block in comparison(shown))]
-        parts += [f"{_escaped(name)} was left out: {_escaped(reason)}" for name, reason in skipped]
+        parts += [f"{_escaped(name)} was left out: {_escaped(reason)}" for name, reason in over.skipped.items()]
     for one in chapters:
         parts += _chapter(one, several=several)
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -57,7 +55,7 @@ def _chapter(one: Chapter, *, several: bool) -> list[str]:
     return parts
 
 
-def _block(block: Block, *, pictures: bool) -> str:
+def _block(block: Block, *, pictures: bool) -> str:  # noqa: PLR0911 - one return a kind of block
     match block:
         case Paragraph(text=text, lead=lead):
             return f"**{_escaped(text)}**" if lead else _escaped(text)
@@ -69,6 +67,8 @@ def _block(block: Block, *, pictures: bool) -> str:
             return "\n".join(f"- {_escaped(item.text)}: [{item.label}]({item.address})" for item in items)
         case Picture(name=name, title=title):
             return f"![{_escaped(title)}](figures/{name}.svg)" if pictures else ""
+        case Link(text=text, path=path):
+            return f"[{_escaped(text)}]({quote(path)})"
         case Table():
             return _table(block)
 

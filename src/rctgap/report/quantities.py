@@ -48,7 +48,8 @@ def stages_section(result: GapDecomposition, pictures: tuple[Block, ...]) -> Sec
         numbers=frozenset({3, 4, 6}),
         wide=frozenset({7}),
     )
-    return Section("From benchmark to decision", (*pictures, without_blanks(table)))
+    names = result.settings.stages
+    return Section(f"From {quantity(names[0])} to {quantity(names[-1])}", (*pictures, without_blanks(table)))
 
 
 def _stage_cells(result: GapDecomposition, row: StageRow) -> tuple[str, ...]:

@@ -6,27 +6,27 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from rctgap.export import Index
 from rctgap.report.blocks import Chapter
 from rctgap.report.chapter import NamedResult, chapter, prepared
 from rctgap.report.comparison import comparison
 from rctgap.tables import plain
 
-__all__ = ["page", "render_html"]
+__all__ = ["heading", "page", "render_html"]
 
 TITLE = "Gap decomposition"
 
 
-def render_html(results: Sequence[NamedResult], *, title: str = "", skipped: Sequence[tuple[str, str]] = ()) -> str:
+def render_html(results: Sequence[NamedResult], index: Index | None = None) -> str:
     """Render results as one self-contained page.
 
     Parameters
     ----------
     results : sequence of NamedResult
         One or several; several are first laid side by side.
-    title : str
-        The page's title; the result's own where there is one result and none is given.
-    skipped : sequence of (str, str)
-        Results that could not be made, and why.
+    index : Index, optional
+        The title and lead of the page, and results that could not be made. Without one the page
+        is titled as its one result.
 
     Returns
     -------
@@ -34,23 +34,30 @@ def render_html(results: Sequence[NamedResult], *, title: str = "", skipped: Seq
         A page with its style and figures in it, without scripts or outside references.
     """
     shown = [prepared(one) for one in results]
-    chapters = [chapter(one, number) for number, one in enumerate(shown, 1)]
-    return page(shown, chapters, title=title, skipped=skipped)
+    return page(shown, [chapter(one, number) for number, one in enumerate(shown, 1)], index)
 
 
-def page(
-    shown: Sequence[NamedResult],
-    chapters: Sequence[Chapter],
-    *,
-    title: str = "",
-    skipped: Sequence[tuple[str, str]] = (),
-) -> str:
+def page(shown: Sequence[NamedResult], chapters: Sequence[Chapter], index: Index | None = None) -> str:
     """Lay prepared chapters out as a page."""
     several = len(chapters) > 1
-    heading = title or (chapters[0].title if len(chapters) == 1 else TITLE)
-    template = _environment().get_template("page.html.j2")
-    beside = comparison(shown) if several else ()
-    return template.render(title=heading, chapters=chapters, comparison=beside, several=several, skipped=tuple(skipped))
+    over = index or Index()
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            title=heading(chapters, over),
+            lead=over.lead,
+            chapters=chapters,
+            comparison=comparison(shown) if several else (),
+            several=several,
+            skipped=tuple(over.skipped.items()),
+        )
+    )
+
+
+def heading(chapters: Sequence[Chapter], index: Index) -> str:
+    """The title of a page: the index's, else that of its one chapter."""
+    return index.title or (chapters[0].title if len(chapters) == 1 else TITLE)
 
 
 def _environment() -> Environment:

@@ -1,13 +1,13 @@
 """Writes the report of a result folder, or one report over a folder of results."""
 
-import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rctgap.errors import Fault, OutputError
-from rctgap.export import INDEX, load, load_manifest
+from rctgap.export import Index, load, load_manifest, read_index
 from rctgap.report.blocks import Chapter, Picture
-from rctgap.report.chapter import NamedResult, chapter, prepared
+from rctgap.report.chapter import NamedResult, chapter, prepared, summary
 from rctgap.report.markdown import markdown_page
 from rctgap.report.webpage import page
 
@@ -51,16 +51,16 @@ def write_report(folder: Path | str) -> tuple[Path, ...]:
     if (place / RESULT).is_file():
         named = _named(place, place.name)
         return _write_folder(place, named, chapter(named))
-    title, names, skipped = _contents(place)
-    if not names:
+    index = _contents(place)
+    if not index.results:
         raise OutputError(
             Fault("no result here", "Name a folder that holds result.json, or folders that do", file=str(place))
         )
-    results = [_named(place / name, name) for name in names]
-    chapters = [chapter(one, number) for number, one in enumerate(results, 1)]
-    written = list(_write_pages(place, results, chapters, title=title, skipped=skipped))
-    for one, told in zip(results, chapters, strict=True):
-        written += _write_folder(place / one.name, one, told)
+    results = [_named(place / name, name) for name in index.results]
+    summaries = [summary(one, number) for number, one in enumerate(results, 1)]
+    written = list(_write_pages(place, results, summaries, index))
+    for one in results:
+        written += _write_folder(place / one.name, one, chapter(one))
     return tuple(written)
 
 
@@ -83,13 +83,11 @@ def _write_pages(
     place: Path,
     results: Sequence[NamedResult],
     chapters: Sequence[Chapter],
-    *,
-    title: str = "",
-    skipped: Sequence[tuple[str, str]] = (),
+    index: Index | None = None,
 ) -> tuple[Path, ...]:
     return (
-        _write(place / "report.html", page(results, chapters, title=title, skipped=skipped)),
-        _write(place / "report.md", markdown_page(results, chapters, title=title, skipped=skipped)),
+        _write(place / "report.html", page(results, chapters, index)),
+        _write(place / "report.md", markdown_page(results, chapters, index)),
     )
 
 
@@ -98,14 +96,9 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _contents(place: Path) -> tuple[str, list[str], tuple[tuple[str, str], ...]]:
-    """Title and names of a folder's results, in the index's order where there is one, and those left out, with why."""
+def _contents(place: Path) -> Index:
+    """The folder's index, its results completed by those that it does not name."""
     found = sorted(path.parent.name for path in place.glob(f"*/{RESULT}") if not path.parent.name.startswith("."))
-    index = place / INDEX
-    if not index.is_file():
-        return "", found, ()
-    content = json.loads(index.read_text(encoding="utf-8"))
-    listed = [name for name in content.get("results", ()) if name in found]
-    rest = [name for name in found if name not in listed]
-    skipped = tuple((str(name), str(why)) for name, why in content.get("skipped", {}).items())
-    return str(content.get("title", "")), listed + rest, skipped
+    index = read_index(place)
+    listed = [name for name in index.results if name in found]
+    return replace(index, results=(*listed, *(name for name in found if name not in listed)))

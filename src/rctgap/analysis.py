@@ -71,7 +71,10 @@ def read_analysis(path: Path | str, *, allow_outside: bool = False) -> Analysis:
                 inside(place.parent, relative, allow_outside)
                 paths[name] = place.parent / relative
             except RctgapError as error:
-                faults.extend(error.faults)
+                key = name if name in ("dictionary", "card") else f"data.{name}"
+                faults.extend(
+                    replace(one, file=str(place), place=key) for one in error.faults if isinstance(one, Fault)
+                )
     if faults:
         raise AnalysisError(*faults)
     return Analysis(place, file, paths)
@@ -91,7 +94,7 @@ def read_inputs(analysis: Analysis) -> Inputs:
         try:
             return step()
         except RctgapError as error:
-            faults.extend(error.faults)
+            faults.extend(error.at(str(analysis.path)).faults)
             return None
 
     file, paths = analysis.file, analysis.paths
@@ -168,7 +171,7 @@ def _design(file: AnalysisFile, chain: Chain | None, name: str) -> Design:
 
 
 def _arm(label: str, entry: ArmEntry, chain: Chain | None, name: str) -> Arm:
-    lendable = [stage.name for stage in chain.stages if stage.source != "benchmark"] if chain else list(entry.rows)
+    lendable = [stage.name for stage in chain.stages[:-1] if stage.source != "benchmark"] if chain else list(entry.rows)
     for stage in entry.rows:
         if stage not in lendable:
             raise AnalysisError(
@@ -213,10 +216,13 @@ def run_analysis(analysis: Analysis | Path | str, *, inputs: Inputs | None = Non
     one = analysis if isinstance(analysis, Analysis) else read_analysis(analysis)
     read = inputs or read_inputs(one)
     asked = one.file.frequentist
-    estimates = estimate_frequentist(read.scores, read.estimand, asked.covariance, asked.small_sample, asked.level)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RctgapWarning)
-        result = decompose(estimates, read.estimand, read.card, title=one.file.title)
+    try:
+        estimates = estimate_frequentist(read.scores, read.estimand, asked.covariance, asked.small_sample, asked.level)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RctgapWarning)
+            result = decompose(estimates, read.estimand, read.card, title=one.file.title)
+    except RctgapError as error:
+        raise error.at(str(one.path)) from None
     settings = replace(
         result.settings,
         suppress_below=one.file.suppress_below,
@@ -232,5 +238,8 @@ def input_files(analysis: Analysis) -> Iterator[tuple[str, Path]]:
 
 
 def document_of(analysis: Analysis) -> dict[str, Any]:
-    """The analysis as plain values, defaults filled in."""
-    return analysis.file.model_dump(by_alias=True, mode="json")
+    """The analysis as plain values, defaults filled in; what exclusions look for is confidential and left out."""
+    document = analysis.file.model_dump(by_alias=True, mode="json")
+    for rule in document["exclude"]:
+        rule["where"] = dict.fromkeys(rule["where"], "(withheld)")
+    return document

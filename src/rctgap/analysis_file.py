@@ -85,7 +85,7 @@ class Arms(_Part):
 class Exclude(_Part):
     """Rows left out, and why."""
 
-    where: dict[str, Any] = pydantic.Field(min_length=1)
+    where: dict[str, str | int | float | bool] = pydantic.Field(min_length=1)
     reason: str = pydantic.Field(min_length=1)
 
 

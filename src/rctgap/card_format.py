@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from rctgap.documents import bounded
 from rctgap.errors import CardError, Fault
 from rctgap.stages import Family
 
@@ -64,8 +65,6 @@ _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 _ID_ADVICE = "An ID is made of letters, digits, '_' and '-' in parts joined by '.', beginning with a letter"
 _JOINERS = "\u200c\u200d"
 _SHOWN_CHARACTERS = 120
-_MAX_DEPTH = 20
-_MAX_NODES = 10_000
 
 _VERDICT = "(yes|partially|no)(?![\\w'\u2019-])"
 _OPENING = re.compile(rf"\W*{_VERDICT}(?!\s*\?)(?!\s*(?:/|\||\bor\b|\band\b)\s*{_VERDICT})", re.IGNORECASE)
@@ -155,23 +154,19 @@ def frozen(document: Mapping[str, Any], file: str) -> Mapping[str, Any]:
         The document is nested too deeply, holds too much (aliases included), has a
         key that is not text, or a value that no YAML or JSON document holds.
     """
-    pending: list[tuple[Any, int]] = [(document, 0)]
-    visited = 0
+    bounded(document, file, CardError)
+    pending: list[Any] = [document]
     while pending:
-        value, depth = pending.pop()
-        visited += 1
-        if depth > _MAX_DEPTH or visited > _MAX_NODES:
-            limits = f"At most {_MAX_DEPTH} levels and {_MAX_NODES:,} values, aliases counted each time"
-            raise CardError(Fault("the document is nested too deeply or holds too much", limits, file))
+        value = pending.pop()
         if isinstance(value, Mapping):
             wrong = [key for key in value if not isinstance(key, str)]
             if wrong:
                 raise CardError(
                     Fault("a key is not text", "Quote the key", file, value=str(wrong[0])[:_SHOWN_CHARACTERS])
                 )
-            pending.extend((item, depth + 1) for item in value.values())
+            pending.extend(value.values())
         elif isinstance(value, list | tuple):
-            pending.extend((item, depth + 1) for item in value)
+            pending.extend(value)
         elif not isinstance(value, str | int | float | dt.date | None):
             raise CardError(Fault(f"a value is a {type(value).__name__}", "Give text", file))
     copy: Mapping[str, Any] = _frozen(document)

@@ -12,6 +12,7 @@ from rctgap.moments import item_mix
 __all__ = ["coverage_limits", "standing_notes"]
 
 FEW_ITEMS = 8.0
+FEW_ERRORS = 10
 NEAR_EDGE = 0.1
 ONE_ITEM_CARRIES = 0.6
 
@@ -22,9 +23,10 @@ def coverage_limits(estimates: StageEstimates, others: Sequence[StageEstimates] 
     Covers the estimates asked for and the item-random ones shown beside them.
     """
     random = next((one for one in (estimates, *others) if one.estimand.items == "random"), None)
-    found = [*_lent_mix(estimates), *_single_cells(estimates)]
+    beside = "Items random" if random is estimates else "Items random, shown beside"
+    found = [*_lent_mix(estimates), *_excluded(estimates), *_few_errors(estimates), *_single_cells(estimates)]
     if random is not None:
-        found.extend(_item_limits(random))
+        found.extend(f"{beside}: {text}" for text in _item_limits(random))
     return tuple(dict.fromkeys(found))
 
 
@@ -35,7 +37,7 @@ def _item_limits(estimates: StageEstimates) -> Iterable[str]:
     size = _effective_items(estimates)
     if round(size, 1) < FEW_ITEMS:
         yield (
-            f"Items random: the item mix is worth {size:.1f} equally weighted items. At a 6:1 mix of ten items "
+            f"the item mix is worth {size:.1f} equally weighted items. At a 6:1 mix of ten items "
             f"simulated {level} intervals covered 83 to 90 %; read them as too narrow."
         )
     for key in _stage_keys(estimates):
@@ -43,25 +45,23 @@ def _item_limits(estimates: StageEstimates) -> Iterable[str]:
         value = estimates.value(key)
         if min(value, 1 - value) < NEAR_EDGE:
             yield (
-                f"Items random: the mean of {who} is {100 * value:.1f} %, near the edge. There simulated {level} "
-                "intervals over ten items covered 80 to 91 %; no interval offered here is right for it."
+                f"the mean of {who} is {100 * value:.1f} %, near the edge. There simulated {level} "
+                "intervals over ten items covered 80 to 91 %; no interval over items offered here is right for it."
             )
         share, item_count = _heaviest_item(estimates, key)
         if share > ONE_ITEM_CARRIES and item_count > 2:  # noqa: PLR2004 - one of two items is always heavier
             yield (
-                f"Items random: one item carries {100 * share:.0f} % of the item variation of {who}. Where one item in "
+                f"one item carries {100 * share:.0f} % of the item variation of {who}. Where one item in "
                 f"ten carries all errors, simulated {level} intervals covered 65 %."
             )
 
 
 def _stage_keys(estimates: StageEstimates) -> list[MomentKey]:
-    stages = set(estimates.scores.chain.names)
-    return [key for key in estimates.statistics.moments if key.name in stages and not _itemless(estimates, key)]
+    return [key for key in _means(estimates) if not _itemless(estimates, key)]
 
 
 def _itemless(estimates: StageEstimates, key: MomentKey) -> bool:
-    touched = estimates.statistics.loading[estimates.keys[key]] != 0
-    return bool((touched & estimates.statistics.itemless).any())
+    return estimates.statistics.lacks_items(estimates.row({key: 1.0}))
 
 
 def _effective_items(estimates: StageEstimates) -> float:
@@ -96,17 +96,47 @@ def _heaviest_item(estimates: StageEstimates, key: MomentKey) -> tuple[float, in
     return (float(squared.max()) / total if total > 0 else 0.0), present
 
 
-def _single_cells(estimates: StageEstimates) -> Iterable[str]:
-    if estimates.covariance != "cluster" or estimates.small_sample == "CR1":
-        return
+def _excluded(estimates: StageEstimates) -> Iterable[str]:
+    if estimates.estimand.non_users == "exclude" and estimates.scores.non_users():
+        yield (
+            "Non-users are left out of the task stages and kept in the decisions: the outcome step compares different "
+            "people and is unpaired."
+        )
+
+
+def _few_errors(estimates: StageEstimates) -> Iterable[str]:
+    """Stage means whose symmetric interval rests on few right or few wrong answers."""
+    for key in _means(estimates):
+        columns = np.flatnonzero(estimates.statistics.loading[estimates.keys[key]])
+        sizes, means = estimates.statistics.cells.size[columns], estimates.statistics.means[columns]
+        right, wrong = float(sizes @ means), float(sizes @ (1 - means))
+        if 0 < min(right, wrong) < FEW_ERRORS and 0 < estimates.value(key) < 1:
+            side = "right" if right < wrong else "wrong"
+            yield (
+                f"{key.name} in arm {key.arm} rests on fewer than {FEW_ERRORS} {side} answers: a symmetric interval "
+                "around it is rough and may leave [0, 100] %."
+            )
+
+
+def _means(estimates: StageEstimates) -> list[MomentKey]:
     stages = set(estimates.scores.chain.names)
-    rows = [estimates.keys[key] for key in estimates.statistics.moments if key.name in stages]
-    used = (estimates.statistics.loading[rows] != 0).any(axis=0)
-    alone = int(((estimates.statistics.cells.size == 1) & used).sum())
+    return [key for key in estimates.statistics.moments if key.name in stages]
+
+
+def _single_cells(estimates: StageEstimates) -> Iterable[str]:
+    found = estimates.statistics
+    if estimates.covariance != "cluster" or found.participants is None:
+        return
+    used = (found.loading[[estimates.keys[key] for key in _means(estimates)]] != 0).any(axis=0)
+    filled: set[int] = set()
+    for units in (found.participants, found.runs):
+        columns = units.sizes.indices
+        filled |= set(columns[units.sizes.data == found.cells.size[columns]].tolist())
+    alone = sum(bool(used[column]) for column in filled)
     if alone:
         yield (
-            f"{alone} cells of arm, item and stage hold a single score: {estimates.small_sample} leaves them out of "
-            "the variance (pseudo-inverse), so intervals that use them are too narrow."
+            f"{alone} cells of arm, item and stage are filled by one participant or run: {estimates.small_sample} sees "
+            "no variation in them, so intervals that use them are too narrow."
         )
 
 
@@ -120,15 +150,14 @@ def standing_notes(estimates: StageEstimates) -> tuple[str, ...]:
         )
     if _uneven_answers(estimates):
         notes.append("Means weight answers, not participants, and participants gave different numbers of answers.")
+    if not isinstance(estimates.estimand.item_weights, str):
+        shown = ", ".join(f"{item} {weight:.3g}" for item, weight in estimates.estimand.item_weights.items())
+        notes.append(f"Item weights: {shown}.")
     unused = _items_without_weight(estimates)
     if unused:
         notes.append(f"Benchmark items that the item weights leave out: {', '.join(unused)}.")
     if any(arm.borrowed for arm in estimates.scores.design.arms):
         notes.extend(_borrowing(estimates))
-    if estimates.estimand.non_users == "exclude" and estimates.scores.non_users():
-        notes.append(
-            "Non-users are excluded from the task stages and kept in the decisions: the outcome step is unpaired."
-        )
     return tuple(notes)
 
 
@@ -159,6 +188,6 @@ def _lent_mix(estimates: StageEstimates) -> Iterable[str]:
     for arm in estimates.scores.design.arms:
         for loan in arm.borrowed:
             yield (
-                f"{loan.stage} of arm {arm.label} is borrowed from arm {loan.arm} at that arm's item mix; where the mixes "
-                "differ, the steps next to it contain the difference."
+                f"{loan.stage} of arm {arm.label} is borrowed from arm {loan.arm} at that arm's item mix; where the "
+                "mixes differ, the steps next to it contain the difference."
             )

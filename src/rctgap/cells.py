@@ -9,7 +9,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from rctgap.estimands import Estimand, MomentKey
-from rctgap.moments import Moment, item_mix, lean_on_control, moments_of, reference_mix
+from rctgap.moments import Moment, item_mix, leaning, moments_of, reference_mix
 from rctgap.scores import StageScores
 from rctgap.variance import Cells, Units
 
@@ -61,6 +61,10 @@ class SufficientStatistics:
     itemless: npt.NDArray[np.bool_]
     missing: Mapping[MomentKey, str] = field(default_factory=dict)
 
+    def lacks_items(self, row: Array) -> bool:
+        """Whether a quantity, a row over the moments, rests on cells whose rows carry no item."""
+        return bool(((row @ self.loading != 0) & self.itemless).any())
+
 
 def sufficient_statistics(scores: StageScores, estimand: Estimand) -> SufficientStatistics:
     """Reduce stage scores to cells and units under an estimand.
@@ -73,15 +77,23 @@ def sufficient_statistics(scores: StageScores, estimand: Estimand) -> Sufficient
     """
     weights = item_mix(scores, estimand)
     missing: dict[MomentKey, str] = {}
-    moments = list(moments_of(scores, weights, reference_mix(scores, estimand, weights), missing))
-    leaning = lean_on_control(scores, estimand, moments)
+    moments = list(moments_of(scores, estimand, weights, reference_mix(scores, estimand, weights), missing))
     columns = [_columns(scores, moment) for moment in moments]
     table = _long(moments, columns)
     means = np.bincount(table.column, table.count * table.value, table.width) / table.sizes
     loading = _loading(columns, table.width)
     values = loading @ means
     keys = tuple(one.key for one in moments)
-    return _statistics(scores, table, keys, values, means, _leaning(loading, keys, leaning, scores), columns, missing)
+    return _statistics(
+        scores,
+        table,
+        keys,
+        values,
+        means,
+        _leaning(loading, keys, leaning(scores, estimand, moments), scores),
+        columns,
+        missing,
+    )
 
 
 @dataclass(frozen=True, slots=True)

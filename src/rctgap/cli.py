@@ -65,7 +65,7 @@ def _progress(names: Sequence[str], quiet: bool) -> Iterator[str]:
 
 
 def _reproduction_text(done: "Reproduction") -> str:
-    from rctgap.tables import comparison_text  # noqa: PLC0415 - heavy
+    from rctgap.printing import comparison_text  # noqa: PLC0415 - heavy
 
     first = next(iter(done.results.values()))
     parts = [str(first), comparison_text(done.results)]
@@ -81,7 +81,7 @@ def validate(analysis: Path, allow_outside: bool) -> None:
     """Check dictionary, data, design, links and card; every fault at once."""
     with _plain_errors():
         from rctgap.analysis import read_analysis, run_analysis  # noqa: PLC0415 - heavy
-        from rctgap.tables import attrition_text  # noqa: PLC0415 - heavy
+        from rctgap.printing import attrition_text  # noqa: PLC0415 - heavy
 
         result = run_analysis(read_analysis(analysis, allow_outside=allow_outside))
         click.echo(f"{analysis}: no fault found.")
@@ -114,8 +114,7 @@ def decompose(analysis: Path, method: str, out: Path | None, allow_outside: bool
 def _exit_code(result: "GapDecomposition", name: str) -> int:
     if result.final:
         return 0
-    failed = ", ".join(check.check for check in result.checks if check.status == "fail")
-    click.echo(f"{name} is not final; failed checks: {failed}.", err=True)
+    click.echo(f"{name} is not final; checks that forbid it: {', '.join(result.forbidden_by)}.", err=True)
     return NOT_FINAL
 
 

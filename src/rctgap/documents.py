@@ -12,9 +12,11 @@ import yaml
 
 from rctgap.errors import Fault, RctgapError
 
-__all__ = ["MAX_DOCUMENT_BYTES", "nearest", "parse", "read_document", "sha256"]
+__all__ = ["MAX_DOCUMENT_BYTES", "bounded", "nearest", "parse", "read_document", "sha256"]
 
 MAX_DOCUMENT_BYTES = 2_000_000
+MAX_DEPTH = 20
+MAX_VALUES = 50_000
 
 
 def sha256(path: Path) -> str:
@@ -84,27 +86,51 @@ def read_document(path: Path, error: type[RctgapError], *, text_only: bool = Fal
         given twice, or not a mapping.
     """
     name = str(path)
-    if not path.is_file():
-        raise error(Fault("no such file", "Give the path of a YAML or JSON file", name))
-    if path.stat().st_size > MAX_DOCUMENT_BYTES:
-        raise error(
-            Fault("the file is too large for a document of this kind", f"At most {MAX_DOCUMENT_BYTES:,} bytes", name)
-        )
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = _text(path, error)
         if path.suffix == ".json":
             content = json.loads(text, object_pairs_hook=_unique_pairs)
         else:
             content = yaml.load(text, Loader=_UniqueKeysText if text_only else _UniqueKeys)  # noqa: S506 - both are safe loaders
+    except OSError as fault:
+        raise error(Fault(f"the file cannot be read: {fault.strerror}", "Check its name and rights", name)) from None
     except UnicodeDecodeError as fault:
         raise error(Fault(f"byte {fault.start} is not UTF-8", "Save the file as UTF-8", name)) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as fault:
+    except RecursionError:
+        raise error(Fault("the document is nested too deeply", f"At most {MAX_DEPTH} levels", name)) from None
+    except yaml.constructor.ConstructorError as fault:
+        allowed = "Plain mappings, lists, text and numbers are allowed; tags are not, and a key is given once"
+        raise error(Fault(_syntax(fault), allowed, name, _place(fault))) from None
+    except (yaml.YAMLError, ValueError) as fault:
         raise error(Fault(_syntax(fault), "Correct the syntax", name, _place(fault))) from None
     if not isinstance(content, dict):
-        raise error(
-            Fault(f"the document is a {type(content).__name__}", "A mapping of keys to values is expected", name)
-        )
+        what = "the document is empty" if content is None else f"the document is {_shown(content)}"
+        raise error(Fault(what, "A mapping of keys to values is expected", name))
+    bounded(content, name, error)
     return content
+
+
+def _text(path: Path, error: type[RctgapError]) -> str:
+    if not path.is_file():
+        what = "this is not a file" if path.exists() else "no such file"
+        raise error(Fault(what, "Give the path of a YAML or JSON file", str(path)))
+    if path.stat().st_size > MAX_DOCUMENT_BYTES:
+        allowed = f"At most {MAX_DOCUMENT_BYTES:,} bytes"
+        raise error(Fault("the file is too large for a document of this kind", allowed, str(path)))
+    return path.read_text(encoding="utf-8-sig")
+
+
+def bounded(content: Any, name: str, error: type[RctgapError]) -> None:
+    """Refuse what is nested too deeply or, aliases counted each time, holds too much; a cycle is both."""
+    pending, visited = [(content, 1)], 0
+    while pending:
+        value, depth = pending.pop()
+        visited += 1
+        if depth > MAX_DEPTH or visited > MAX_VALUES:
+            limits = f"At most {MAX_DEPTH} levels and {MAX_VALUES:,} values, aliases included"
+            raise error(Fault("the document is nested too deeply or holds too much", limits, name))
+        inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+        pending.extend((item, depth + 1) for item in inner)
 
 
 def _syntax(fault: Exception) -> str:
@@ -136,10 +162,21 @@ def _fault(model: type[pydantic.BaseModel], entry: Any, file: str) -> Fault:
             return Fault("a required key is missing", f"Add {str(location[-1])!r}", file, path)
         case _:
             given = entry["input"]
-            shown = str(given) if isinstance(given, str | int | float | bool) or given is None else type(given).__name__
+            shown = _shown(given)
             message = entry["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+            if message.startswith("Input should"):
+                return Fault("this cannot be used", f"It{message.removeprefix('Input')}", file, path, value=shown[:120])
             what, _, allowed = message.partition(". ")
-            return Fault(what, allowed or "See the contract of this file", file, path, value=shown[:120])
+            return Fault(what, allowed or "Correct this key", file, path, value=shown[:120])
+
+
+def _shown(given: Any) -> str:
+    """A value as its author would call it."""
+    if given is None:
+        return "nothing"
+    if isinstance(given, Mapping):
+        return "a mapping"
+    return "a list" if isinstance(given, list | tuple) else str(given)
 
 
 def _fields_at(model: type[pydantic.BaseModel], location: tuple[Any, ...]) -> list[str]:

@@ -1,6 +1,7 @@
 """What can go wrong, named by the phase in which it does."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 __all__ = [
     "MAX_LISTED",
@@ -65,7 +66,15 @@ class RctgapError(Exception):
     def reason(self) -> str:
         """What is wrong, in the words of the first fault alone."""
         first = self.faults[0]
-        return first.what if isinstance(first, Fault) else first
+        if not isinstance(first, Fault):
+            return first
+        return first.what if first.value is None else f"{first.what} ({first.value})"
+
+    def at(self, file: str) -> Self:
+        """The same error, its faults placed in a file where they name none."""
+        return type(self)(
+            *(replace(one, file=file) if isinstance(one, Fault) and not one.file else one for one in self.faults)
+        )
 
     def __str__(self) -> str:
         if len(self.faults) == 1:

@@ -1,5 +1,6 @@
 """What is estimated: the frozen Estimand, and the contrasts, the only place where a sign is decided."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -112,19 +113,24 @@ def _one_of(value: object, known: Sequence[str], name: str) -> None:
 
 
 def _normalised(weights: Mapping[str, float], name: str) -> Mapping[str, float]:
-    values = {str(key): float(value) for key, value in weights.items()}
+    values = {str(key): _number(value) for key, value in weights.items()}
     total = sum(values.values())
-    wrong = next((key for key, value in values.items() if not value >= 0 or value == float("inf")), None)
+    wrong = next((key for key, value in values.items() if not 0 <= value < math.inf), None)
     if wrong is not None or not total > 0:
         raise EstimandError(
             Fault(
                 "weights are negative, missing, infinite or all zero",
                 "Give finite non-negative weights with a positive sum",
                 place=f"{name}.{wrong}" if wrong else name,
-                value=str(weights[wrong]) if wrong else None,
+                value=next((str(value) for key, value in weights.items() if str(key) == wrong), None),
             )
         )
     return MappingProxyType({key: value / total for key, value in values.items()})
+
+
+def _number(value: object) -> float:
+    """A weight as a number; NaN, which is refused, for what is none."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
 
 @dataclass(frozen=True, slots=True)

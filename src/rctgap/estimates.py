@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +25,6 @@ class StageEstimates:
     scores : StageScores
         What was estimated from.
     estimand : Estimand
-    held_as : {"covariance"}
-        How the uncertainty is held; read it before using one.
     statistics : SufficientStatistics
         Moments, their values, and the influence of every unit on them.
     method, estimator : str
@@ -43,7 +40,6 @@ class StageEstimates:
 
     scores: StageScores
     estimand: Estimand
-    held_as: Literal["covariance"]
     statistics: SufficientStatistics
     covariance: CovarianceName
     small_sample: SmallSample

@@ -90,9 +90,15 @@ def read_table(path: Path) -> pd.DataFrame:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(Fault(f"the suffix {path.suffix!r} is not known", f"Allowed: {', '.join(SUFFIXES)}", str(path)))
-    if not path.is_file():
-        raise DataError(Fault("no such file", "Give the path of a table", str(path)))
-    frame = reader(path)
+    try:
+        if not path.is_file():
+            what = "this is not a file" if path.exists() else "no such file"
+            raise DataError(Fault(what, "Give the path of a table", str(path)))
+        frame = reader(path)
+    except OSError as fault:
+        raise DataError(
+            Fault(f"the file cannot be read: {fault.strerror}", "Check name and rights", str(path))
+        ) from None
     if frame.empty:
         raise DataError(Fault("the table has no rows", "Give a header and at least one row", str(path)))
     return frame
@@ -181,7 +187,7 @@ def _read_arrow(read: Callable[[Path], pa.Table]) -> Callable[[Path], pd.DataFra
                 types_mapper=_NULLABLE.get, ignore_metadata=True, date_as_object=False
             )
         except (pa.ArrowException, OSError) as fault:
-            what = " ".join(str(fault).split()) or type(fault).__name__
+            what = " ".join(str(fault).split()).rstrip(".") or type(fault).__name__
             raise DataError(Fault(f"the file cannot be read: {what[:200]}", "Write it again", str(path))) from None
         return frame
 

@@ -81,7 +81,8 @@ def estimate_frequentist(
     _refuse_senseless(scores, estimand, chosen, small_sample, level)
     _refuse_silent_non_users(scores, estimand)
     policy = "exclude" if estimand.non_users == "control" else estimand.non_users
-    statistics = sufficient_statistics(with_non_users(scores, policy), estimand)
+    applied = with_non_users(scores, policy)
+    statistics = sufficient_statistics(applied, estimand)
     if estimand.items == "random" and statistics.by_item is None:
         raise EstimationError(
             Fault(
@@ -99,7 +100,7 @@ def estimate_frequentist(
             )
         )
     notes = _default_notes(scores, estimand) if covariance is None else ()
-    return StageEstimates(scores, estimand, "covariance", statistics, chosen, small_sample, level, notes=notes)
+    return StageEstimates(applied, estimand, statistics, chosen, small_sample, level, notes=notes)
 
 
 def _default_notes(scores: StageScores, estimand: Estimand) -> tuple[str, ...]:

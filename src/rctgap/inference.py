@@ -19,6 +19,7 @@ type Array = npt.NDArray[np.float64]
 
 EDGE = 1e-12
 FEW_DF = 4.0
+NO_SHARE = "no share: a stage mean of 0 or 1, or no variation, leaves its interval unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,10 @@ def linear(estimates: StageEstimates, quantities: Sequence[Mapping[MomentKey, fl
 
 def _absent(estimates: StageEstimates, coefficients: Mapping[MomentKey, float]) -> str:
     missing = estimates.statistics.missing
-    return next((f"{key.name} in arm {key.arm}: {missing[key]}" for key in coefficients if key in missing), "")
+    key = next((key for key in coefficients if key in missing), None)
+    if key is None:
+        return ""
+    return missing[key] if ":" in key.name else f"{key.name} in arm {key.arm}: {missing[key]}"
 
 
 def _present(estimates: StageEstimates, quantities: Sequence[Mapping[MomentKey, float]]) -> list[Linear]:
@@ -65,9 +69,11 @@ def _present(estimates: StageEstimates, quantities: Sequence[Mapping[MomentKey, 
     covariance = covariance_of(estimates, rows)
     weights = rows @ estimates.statistics.loading
     size = entering(estimates.statistics.answers, weights) + entering(estimates.statistics.runs, weights)
-    effective = effective_size(units_of(estimates), estimates.statistics.cells, weights)
+    units = units_of(estimates)
+    effective = effective_size(units, estimates.statistics.cells, weights)
+    alone = _resting_on_one(estimates, entering(units, estimates.statistics.loading))
     return [
-        _one(estimates, coefficients, float(values[q]), covariance, q, round(size[q]), float(effective[q]))
+        _one(estimates, coefficients, float(values[q]), covariance, q, round(size[q]), float(effective[q]), alone)
         for q, coefficients in enumerate(quantities)
     ]
 
@@ -80,9 +86,10 @@ def _one(
     q: int,
     n: int,
     effective: float,
+    alone: frozenset[MomentKey],
 ) -> Linear:
     clusters = round(covariance.clusters[q])
-    reason = _no_variance(estimates, coefficients, float(covariance.variance[q]))
+    reason = _no_variance(estimates, coefficients, float(covariance.variance[q]), alone)
     if reason:
         return Linear(value, n=n, clusters=clusters, notes=(reason,))
     if effective == 0.0:
@@ -110,13 +117,21 @@ def _notes(covariance: Covariance, q: int, df: float, interval: Interval) -> tup
     return tuple(notes)
 
 
-def _no_variance(estimates: StageEstimates, coefficients: Mapping[MomentKey, float], variance: float) -> str:
+def _resting_on_one(estimates: StageEstimates, units: Array) -> frozenset[MomentKey]:
+    """Moments behind which one unit stands: its own variation cannot be seen."""
+    return frozenset(key for key, count in zip(estimates.statistics.moments, units, strict=True) if count == 1)
+
+
+def _no_variance(
+    estimates: StageEstimates, coefficients: Mapping[MomentKey, float], variance: float, alone: frozenset[MomentKey]
+) -> str:
     """Why no interval can be given; empty where one can."""
-    found = estimates.statistics
-    if estimates.estimand.items == "random":
-        touched = estimates.row(coefficients) @ found.loading != 0
-        if bool((touched & found.itemless).any()):
-            return "no interval over items: some of its rows carry no item"
+    single = next((key for key in coefficients if key in alone), None)
+    if single is not None:
+        unit = "item" if estimates.estimand.items == "random" else "independent unit"
+        return f"no interval: one {unit} stands behind {single.name.rpartition(':')[2]} in arm {single.arm}"
+    if estimates.estimand.items == "random" and estimates.statistics.lacks_items(estimates.row(coefficients)):
+        return "no interval over items: some of its rows carry no item"
     if not estimates.scores.paired and _joined(estimates, coefficients):
         return "no interval: marginal counts do not tell how the two stages of one answer go together"
     if math.isnan(variance):
@@ -218,7 +233,13 @@ def shares(
     total = results[-1]
     if total.estimate is None or total.std_error is None:
         return tuple(Share(None, None, None, total.notes) for _ in parts)
-    usable = [index for index, one in enumerate(results[:-1]) if one.estimate is not None and one.std_error is not None]
+    if _unvarying(estimates, whole, total):
+        return tuple(Share(None, None, None, (NO_SHARE,)) for _ in parts)
+    usable = [
+        index
+        for index, one in enumerate(results[:-1])
+        if one.estimate is not None and one.std_error is not None and not _unvarying(estimates, parts[index], one)
+    ]
     rows = np.array([estimates.row(parts[index]) for index in usable] + [estimates.row(whole)])
     covariance = covariance_of(estimates, rows)
     pivot = len(usable)
@@ -227,7 +248,14 @@ def shares(
         index: _share(results[index], total, covariance.joint(pivot, [position, pivot]), df, estimates.level)
         for position, index in enumerate(usable)
     }
-    return tuple(found.get(index, Share(None, None, None, results[index].notes)) for index in range(len(parts)))
+    return tuple(
+        found.get(index, Share(None, None, None, results[index].notes or (NO_SHARE,))) for index in range(len(parts))
+    )
+
+
+def _unvarying(estimates: StageEstimates, coefficients: Mapping[MomentKey, float], result: Linear) -> bool:
+    """Whether some of the variance is estimated as zero, so that a ratio's interval would be too narrow."""
+    return float(result.std_error or 0.0) <= EDGE or any(_at_edge(estimates, key) for key in coefficients)
 
 
 def _share(part: Linear, whole: Linear, joint: Array, df: float, level: float) -> Share:

@@ -49,8 +49,12 @@ def rows_where(frame: pd.DataFrame, table: Table, where: Mapping[str, object]) -
     hit = pd.Series(data=True, index=frame.index)
     for name, value in where.items():
         field = table.field(name)
+        same = pd.Series(data=False, index=frame.index)
         wanted = cast(field, (), pd.Series([text_of(value)], dtype="string")).printed.iloc[0]
-        hit &= (frame[name] == wanted).fillna(False).astype(bool)
+        for side in ((frame[name] == wanted) if wanted is not pd.NA else None, as_text(frame[name]) == text_of(value)):
+            if side is not None:
+                same |= side.fillna(False).astype(bool)
+        hit &= same
     return hit
 
 

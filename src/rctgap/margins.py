@@ -67,7 +67,7 @@ def compare_margins(frame: pd.DataFrame, table: Table, arm: str | None = None) -
                     agrees,
                     "" if agrees else fits,
                     "" if agrees else detail,
-                    (n,) if margin.column is None else (n, n * mean, n - n * mean),
+                    (n,) if margin.column is None or not n else (n, n * mean, n - n * mean),
                 )
             )
     return tuple(found)

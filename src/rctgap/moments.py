@@ -1,6 +1,6 @@
 """Moments: the means that the data estimate directly, each as rows with values and item weights."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,12 +14,14 @@ from rctgap.patterns import run_rows
 from rctgap.scores import StageScores
 from rctgap.trial import Arm
 
-__all__ = ["Moment", "item_mix", "lean_on_control", "moments_of", "reference_mix"]
+__all__ = ["Moment", "item_mix", "leaning", "moments_of", "reference_mix"]
 
 type Array = npt.NDArray[np.float64]
 type Codes = npt.NDArray[np.intp]
 type Block = Literal["answers", "runs"]
 
+ROUNDING = 1e-12
+NO_MIX = "no mix to compare with: some AI-arm answers carry no item, or the first stage leans on the control mean"
 NO_ITEMS = "its rows carry no item"
 
 
@@ -120,25 +122,67 @@ def reference_mix(
 
 def moments_of(
     scores: StageScores,
+    estimand: Estimand,
     weights: Mapping[str, float] | None,
     reference: Mapping[str, float] | None,
     missing: dict[MomentKey, str],
 ) -> Iterator[Moment]:
-    """Every moment that the data give; those that they do not are entered in `missing` with the reason."""
+    """Every moment that the data give; those that they do not are entered in `missing` with the reason.
+
+    Raises
+    ------
+    EstimandError
+        A cell with positive weight and no observation; `non_users` set to `control` without a control mean.
+    """
     chain, design = scores.chain, scores.design
     answers, runs = scores.answers, scores.runs
+    control = list(_control_moment(scores, answers, weights, missing))
+    yield from control
+    filled = _filled(scores, control[0].mean() if control else None) if estimand.non_users == "control" else answers
     for arm in design.arms:
         for stage in chain.names:
-            base = _stage_moment(scores, answers, runs, arm, stage)
+            base = _stage_moment(scores, filled, runs, arm, stage)
             yield from _standardised(base, weights, missing)
             if stage in (chain.first, chain.last):
-                yield from _mix_moment(base, reference, missing)
-        for base in _paired_moments(scores, answers, arm, missing):
+                yield from _mix_moment(base, reference if _mixes(scores, estimand) else None, missing)
+        for base in _paired_moments(scores, estimand, answers, arm, missing):
             yield from _standardised(base, weights, missing)
-    if design.control is not None:
-        key = MomentKey(design.control, chain.last)
-        control = _moment(key, "answers", answers, answers["arm"] == design.control, answers[chain.last])
-        yield from _standardised(control, weights, missing)
+
+
+def _mixes(scores: StageScores, estimand: Estimand) -> bool:
+    """Whether the gap has a mix term: not where an end leans on the control mean, which has a mix of its own."""
+    return estimand.non_users != "control" or scores.chain.stages[0].source == "benchmark"
+
+
+def _control_moment(
+    scores: StageScores, answers: pd.DataFrame, weights: Mapping[str, float] | None, missing: dict[MomentKey, str]
+) -> Iterator[Moment]:
+    label, last = scores.design.control, scores.chain.last
+    if label is not None:
+        key = MomentKey(label, last)
+        moment = _moment(key, "answers", answers, answers["arm"] == label, answers[last])
+        yield from _standardised(moment, weights, missing)
+
+
+def _filled(scores: StageScores, value: float | None) -> pd.DataFrame:
+    """Answers with the task stages of non-users set to the control mean."""
+    if value is None:
+        raise EstimandError(
+            Fault(
+                "non_users `control` needs the control arm's mean",
+                "Give a control arm with items, or choose `zero` or `exclude`",
+                place="estimand.non_users",
+            )
+        )
+    frame = scores.answers
+    idle = _idle(scores, frame)
+    for stage in scores.trial_stages[:-1]:
+        frame[stage.name] = frame[stage.name].where(~idle, value)
+    return frame
+
+
+def _idle(scores: StageScores, frame: pd.DataFrame) -> "pd.Series[bool]":
+    return ~frame["used"] & frame["arm"].isin([arm.label for arm in scores.design.arms])
 
 
 def _stage_moment(scores: StageScores, answers: pd.DataFrame, runs: pd.DataFrame, arm: Arm, stage: str) -> Moment:
@@ -149,7 +193,7 @@ def _stage_moment(scores: StageScores, answers: pd.DataFrame, runs: pd.DataFrame
 
 
 def _paired_moments(
-    scores: StageScores, answers: pd.DataFrame, arm: Arm, missing: dict[MomentKey, str]
+    scores: StageScores, estimand: Estimand, answers: pd.DataFrame, arm: Arm, missing: dict[MomentKey, str]
 ) -> Iterator[Moment]:
     """What paired steps lose and gain, and the two sides of uptake, from complete pairs."""
     mine = answers["arm"] == arm.label
@@ -164,6 +208,10 @@ def _paired_moments(
         before, after = answers[start.name], answers[to.name]
         complete = mine & before.notna() & after.notna()
         functions = {lost: (before - after).clip(lower=0.0), gained: (after - before).clip(lower=0.0)}
+        if estimand.non_users == "exclude" and to.name == scores.chain.last and not answers.loc[mine, "used"].all():
+            reason = "unpaired: non-users are in the decisions and not in the stage before"
+            missing.update(dict.fromkeys(functions, reason))
+            functions = {}
         if to.name == scores.chain.last:
             functions |= _conditional(before, after, complete, ratios, missing)
         for key, values in functions.items():
@@ -229,45 +277,24 @@ def _mix_moment(base: Moment, reference: Mapping[str, float] | None, missing: di
     """The stage at its own mix minus the stage at the reference mix, from arm-by-item cells."""
     key = MomentKey(base.key.arm, f"mix:{base.key.name}")
     if reference is None or base.itemless:
-        missing[key] = f"needs items: {NO_ITEMS}"
+        missing[key] = f"needs items: {NO_ITEMS}" if base.itemless else NO_MIX
     elif not set(reference) <= set(base.items):
         missing[key] = "an item with weight has no score at this stage"
     else:
         own = pd.Series(base.counts).groupby(base.items).sum() / base.counts.sum()
         shift = {str(item): float(share) - reference.get(str(item), 0.0) for item, share in own.items()}
-        yield replace(base, key=key, weights=shift, centre=reference)
+        kept = {item: gap if abs(gap) > ROUNDING else 0.0 for item, gap in shift.items()}
+        yield replace(base, key=key, weights=kept, centre=reference)
 
 
-def lean_on_control(scores: StageScores, estimand: Estimand, moments: list[Moment]) -> Mapping[MomentKey, float]:
-    """Set non-users' task stages to the control mean, in place; returns how much of each moment leans on it.
-
-    Raises
-    ------
-    EstimandError
-        There is no control mean under these weights.
-    """
+def leaning(scores: StageScores, estimand: Estimand, moments: Sequence[Moment]) -> Mapping[MomentKey, float]:
+    """How much of each moment is the control mean, standing in for non-users."""
     if estimand.non_users != "control":
         return {}
-    key = MomentKey(scores.design.control or "", scores.chain.last)
-    control = next((one for one in moments if one.key == key), None)
-    if control is None:
-        raise EstimandError(
-            Fault(
-                "non_users `control` needs the control arm's mean",
-                "Give a control arm with items, or choose `zero` or `exclude`",
-                place="estimand.non_users",
-            )
-        )
-    answers, value = scores.answers, control.mean()
-    names = {stage.name for stage in scores.trial_stages} - {scores.chain.last}
-    leaning: dict[MomentKey, float] = {}
-    for position, moment in enumerate(moments):
-        arm = next((arm for arm in scores.design.arms if arm.label == moment.key.arm), None)
-        if arm is not None and moment.key.name in names and not arm.borrows(moment.key.name):
-            idle = (answers["arm"] == arm.label) & ~answers["used"]
-            score = answers[moment.key.name].where(~idle, value)
-            filled = _moment(moment.key, "answers", answers, answers["arm"] == arm.label, score)
-            moments[position] = replace(filled, weights=moment.weights)
-            share = np.asarray(idle, dtype=np.float64)[filled.rows]
-            leaning[moment.key] = replace(moments[position], values=share).mean()
-    return leaning
+    idle = np.asarray(_idle(scores, scores.answers), dtype=np.float64)
+    task = {stage.name for stage in scores.trial_stages[:-1]}
+    return {
+        one.key: replace(one, values=idle[one.rows]).mean()
+        for one in moments
+        if one.block == "answers" and one.key.name in task
+    }

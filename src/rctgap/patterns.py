@@ -7,7 +7,7 @@ from rctgap.dictionary import Table
 from rctgap.documents import nearest
 from rctgap.errors import DataError, Fault
 from rctgap.stages import Chain, Stage
-from rctgap.trial import TrialData, counts
+from rctgap.trial import TrialData
 
 __all__ = ["benchmark_patterns", "binomial", "collapse", "numbers", "run_rows"]
 
@@ -75,7 +75,7 @@ def benchmark_patterns(trial: TrialData, chain: Chain) -> pd.DataFrame:
             if system
             else pd.Series(stage.system, index=runs.index, dtype="string"),
             "item": runs[item].astype("string") if item else pd.Series(pd.NA, index=runs.index, dtype="string"),
-            "count": counts(runs, table).astype("float64"),
+            "count": runs[size[0].name].astype("float64") if (size := table.by_role("count")) else 1.0,
         }
     )
     if table.by_role("successes"):

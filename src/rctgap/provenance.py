@@ -3,6 +3,7 @@
 from rctgap.cards import BenchmarkCard
 from rctgap.estimands import ALL_ARMS
 from rctgap.estimates import StageEstimates
+from rctgap.moments import item_mix
 from rctgap.results import (
     AssumptionRow,
     AttritionRow,
@@ -33,7 +34,8 @@ def settings_of(estimates: StageEstimates) -> Settings:
     """The words that head every table of this result."""
     scores, estimand = estimates.scores, estimates.estimand
     answers = scores.answers
-    items = set(answers["item"].dropna()) | set(scores.runs["item"].dropna())
+    mix = item_mix(scores, estimand)
+    items = set(answers["item"].dropna()) | set(scores.runs["item"].dropna()) if mix is None else set(mix)
     return Settings(
         items=estimand.items,
         item_weights=estimand.item_weights_name,
@@ -47,12 +49,18 @@ def settings_of(estimates: StageEstimates) -> Settings:
         stages=scores.chain.names,
         arms=tuple(arm.label for arm in scores.design.arms),
         control=scores.design.control or "",
-        n_answers=round(float(answers["count"].sum())),
+        n_answers=_answers(scores),
         n_runs=round(float(scores.runs["count"].sum())),
         n_participants=int(answers["participant"].nunique()) if scores.participants else None,
         n_items=len(items) or None,
         paired=scores.paired,
     )
+
+
+def _answers(scores: StageScores) -> int:
+    """Answers behind the result; of marginal counts, the most at any stage of an arm."""
+    size = scores.answers.groupby(["arm", "marginal"])["count"].sum()
+    return round(float(size.groupby("arm").max().sum()))
 
 
 def attrition_rows(scores: StageScores) -> tuple[AttritionRow, ...]:
@@ -118,6 +126,7 @@ def assumption_rows(result: GapDecomposition, chain: Chain, card: BenchmarkCard 
                 lower=component.lower if component and spoken else None,
                 upper=component.upper if component and spoken else None,
                 evidence=_evidence(component, spoken=spoken),
+                transition=step.to if step else "",
             )
         )
     return tuple(rows)

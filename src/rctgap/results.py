@@ -55,8 +55,8 @@ class ComponentRow:
     gained: float | None
     lost_count: int | None
     gained_count: int | None
-    n: int
-    clusters: int
+    n: int | None
+    clusters: int | None
     note: str
     simultaneous_lower: float | None = None
     simultaneous_upper: float | None = None
@@ -90,7 +90,7 @@ class StageRow:
     level: float
     interval: str
     method: str
-    n: int
+    n: int | None
     covariance: str
     items: str
     item_weights: str
@@ -184,6 +184,7 @@ class AssumptionRow:
     lower: float | None
     upper: float | None
     evidence: str
+    transition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,13 +276,17 @@ class GapDecomposition:
     @property
     def final(self) -> bool:
         """Whether no check forbids calling the result final."""
-        return not any(check.status == "fail" and check.check in FORBIDDING for check in self.checks) or (
-            self.settings.allow_mixed_systems
-            and not any(check.status == "fail" and check.check in FORBIDDING - {"same_system"} for check in self.checks)
-        )
+        return not self.forbidden_by
+
+    @property
+    def forbidden_by(self) -> tuple[str, ...]:
+        """Failed checks that forbid calling the result final, those consented to left aside."""
+        consented = {"same_system"} if self.settings.allow_mixed_systems else set()
+        forbidding = FORBIDDING - consented
+        return tuple(check.check for check in self.checks if check.status == "fail" and check.check in forbidding)
 
     def __str__(self) -> str:
-        from rctgap.tables import result_text  # noqa: PLC0415 - pandas is loaded when something is printed
+        from rctgap.printing import result_text  # noqa: PLC0415 - pandas is loaded when something is printed
 
         return result_text(self)
 

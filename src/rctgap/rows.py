@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from rctgap.errors import EstimandError, Fault
 from rctgap.estimands import (
     ALL_ARMS,
     Conditional,
@@ -18,11 +19,14 @@ from rctgap.inference import Linear, Share, conditional, linear, shares, simulta
 from rctgap.intervals import Interval, critical_value
 from rctgap.provenance import mixed_steps
 from rctgap.results import ComponentRow, EffectRow, ShareRow, StageRow
+from rctgap.tables import points
 from rctgap.trial import Arm
 
 __all__ = ["arm_sets", "component_rows", "effect_rows", "share_rows", "stage_rows"]
 
 ADDS_UP = 1e-9
+NO_BAND = "no simultaneous interval: a step of this arm has no symmetric one"
+LOST_MINUS_GAINED = "lost minus gained among complete pairs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,21 @@ def _arm_weights(estimates: StageEstimates) -> Mapping[str, float]:
     choice = estimates.estimand.arm_weights
     labels = [arm.label for arm in estimates.scores.design.arms]
     if isinstance(choice, Mapping):
-        return {label: choice.get(label, 0.0) for label in labels}
+        return _named_weights(choice, labels)
     if choice == "equal":
         return dict.fromkeys(labels, 1.0 / len(labels))
     size = estimates.scores.answers.groupby("arm", observed=True)["count"].sum()
     total = float(sum(size[label] for label in labels))
     return {label: float(size[label]) / total for label in labels}
+
+
+def _named_weights(choice: Mapping[str, float], labels: Sequence[str]) -> Mapping[str, float]:
+    unlike = sorted(set(choice) ^ set(labels))
+    if unlike:
+        what = "this arm has no weight" if unlike[0] in labels else "this is no analysed arm"
+        allowed = f"Give a weight, 0 if need be, to each of: {', '.join(labels)}"
+        raise EstimandError(Fault(what, allowed, place="estimand.arm_weights", value=unlike[0]))
+    return dict(choice)
 
 
 def component_rows(estimates: StageEstimates) -> Iterator[ComponentRow]:
@@ -85,18 +98,20 @@ def _linear_row(
     flow = _flow(estimates, contrast, result, weights) if contrast.kind == "component" else _NO_FLOW
     mixed = _mixed_note(estimates, contrast, weights)
     part = parts.get(contrast.quantity)
+    band = bands.get(contrast.quantity) if contrast.kind == "component" else None
+    unbanded = contrast.kind == "component" and band is None and result.interval is not None
     return _row(
         estimates,
         contrast.arm,
         contrast.quantity,
         contrast.kind,
         result,
-        (*result.notes, *flow.notes, *mixed),
+        (*result.notes, *flow.notes, *mixed, *((NO_BAND,) if unbanded else ())),
         family=contrast.family,
         assumptions=() if mixed else contrast.assumptions,
         share=part.estimate if part else None,
         flow=flow,
-        band=bands.get(contrast.quantity) if contrast.kind == "component" else None,
+        band=band,
     )
 
 
@@ -176,7 +191,7 @@ def _flow(estimates: StageEstimates, contrast: Contrast, result: Linear, weights
     counts = [_flow_counts(estimates, arm, *contrast.stages) for arm, weight in weights.items() if weight]
     notes: tuple[str, ...] = ()
     if result.estimate is not None and abs(down - up - result.estimate) > ADDS_UP:
-        notes = (f"lost minus gained among complete pairs is {down - up:.4f}, the component {result.estimate:.4f}",)
+        notes = (f"{LOST_MINUS_GAINED} is {points(down - up)} points, the component {points(result.estimate)}",)
     return _Flow(down, up, sum(one for one, _ in counts), sum(two for _, two in counts), notes)
 
 
@@ -340,8 +355,10 @@ def _ratio_row(
     chosen = estimates.estimand
     means = linear(estimates, [top, {base: 1.0}])
     treated, control = (one.estimate for one in means)
-    if treated is None or control is None or not (0 < treated < 1 and 0 < control < 1):
-        note = "; ".join(note for one in means for note in one.notes) or "a proportion of 0 or 1 has no finite ratio"
+    extreme = any(estimates.value(key) in (0.0, 1.0) for key in (*top, base) if key in estimates.keys)
+    if treated is None or control is None or extreme:
+        missing = [note for one in means if one.estimate is None for note in one.notes]
+        note = "; ".join(missing) or "a proportion of 0 or 1 has no ratio with an interval"
         return EffectRow(arm, quantity, None, None, None, estimates.level, chosen.items, chosen.item_weights_name, note)
     odds = quantity == "odds_ratio"
     slope_top = 1 / (treated * (1 - treated)) if odds else 1 / treated
@@ -350,7 +367,10 @@ def _ratio_row(
     gradient = {key: weight * slope_top for key, weight in top.items()} | {base: -slope_base}
     slope = linear(estimates, [gradient])[0]
     lower = upper = None
-    if slope.std_error is not None:
+    notes = slope.notes
+    if slope.std_error is not None and slope.std_error <= ADDS_UP:
+        notes = ("no interval: the variance is estimated as zero",)
+    elif slope.std_error is not None:
         half = critical_value(estimates.level, math.inf if slope.df is None else slope.df) * slope.std_error
         lower, upper = math.exp(logged - half), math.exp(logged + half)
     return EffectRow(
@@ -362,5 +382,5 @@ def _ratio_row(
         estimates.level,
         chosen.items,
         chosen.item_weights_name,
-        "; ".join(slope.notes),
+        "; ".join(notes),
     )

@@ -105,6 +105,7 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage]) -> StageScor
     """
     chain = Chain.of(stages)
     answers = trial.answers
+    _refuse_withheld(trial, chain)
     arm = trial.column("arm") or "arm"
     answers = answers[answers[arm].isin(trial.design.labels)].reset_index(drop=True)
     attrition = trial.attrition + _unused_arms(trial, arm)
@@ -124,10 +125,22 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage]) -> StageScor
         bool(trial.column("participant")) and bool(wide["participant"].notna().all()),
         attrition + _missing_scores(patterns, chain, trial.design),
         trial.margins,
-        tuple(_notes(wide, answers, trial)),
+        tuple(_notes(wide, answers, trial, chain)),
         patterns,
         runs,
     )
+
+
+def _refuse_withheld(trial: TrialData, chain: Chain) -> None:
+    """Confidential columns can be neither scores nor systems: both are shown."""
+    for stage in chain.stages:
+        table = trial.runs_table if stage.source == "benchmark" else trial.table
+        for column in (stage.column, stage.system_column):
+            field = next((one for one in (table.fields if table else ()) if one.name == column), None)
+            if field is not None and (field.withheld or field.role == "participant"):
+                what = f"stage {stage.name!r} takes this column, which is confidential, as its score or system"
+                file = trial.sources.get("benchmark" if stage.source == "benchmark" else "trial", "trial")
+                raise DataError(Fault(what, "Name a score column, or a column of role `system`", file, column))
 
 
 def _trial_names(chain: Chain) -> list[str]:
@@ -161,15 +174,32 @@ def _keyed(answers: pd.DataFrame, trial: TrialData) -> pd.DataFrame:
             "participant": text("participant"),
             "used": wrote.astype("bool"),
             "marginal": "",
-            "count": counts(answers, trial.table).astype("float64"),
+            "count": _rows_stand_for(answers, trial.table).astype("float64"),
         }
     )
 
 
-def _notes(wide: pd.DataFrame, answers: pd.DataFrame, trial: TrialData) -> Iterable[str]:
+def _rows_stand_for(answers: pd.DataFrame, table: Table) -> "pd.Series[float]":
+    """The count of a row, its binomial trials left aside."""
+    found = table.by_role("count")
+    return answers[found[0].name].astype("float64") if found else pd.Series(1.0, index=answers.index)
+
+
+def _notes(wide: pd.DataFrame, answers: pd.DataFrame, trial: TrialData, chain: Chain) -> Iterable[str]:
     used = trial.column("used")
     if used is not None and bool(answers[used].isna().any()):
         yield "A blank in the column of role `used` is taken to mean that the participant used the system."
+    early = [stage.column for stage in chain.stages[:-1] if stage.source != "benchmark"]
+    stages = [column for column in early if column in answers]
+    silent = wide["arm"].isin([arm.label for arm in trial.design.arms]) & answers[stages].isna().all(axis=1)
+    if used is None and stages and bool(silent.any()) and not bool(silent.all()):
+        yield (
+            f"{int(wide.loc[silent, 'count'].sum())} answers of AI arms have no score before the last stage and count "
+            "as missing there. If their participants never used the system, say so in a column of role `used`."
+        )
+    rules = {one.reason: one for one in trial.attrition if one.step == "exclude" and one.n_out < one.n_in}
+    idle = dict.fromkeys(one.reason for one in trial.attrition if one.step == "exclude" and one.reason not in rules)
+    yield from (f"An exclusion matched no row: {reason}." for reason in idle)
     people = wide[["participant", "item"]].dropna()
     if len(people) and bool(people.duplicated().any()):
         yield "Some participants answered the same item more than once; their answers stay in one cluster."
@@ -217,7 +247,16 @@ def _marginal_parts(wide: pd.DataFrame, answers: pd.DataFrame, trial: TrialData,
 
 
 def _check_presence(patterns: pd.DataFrame, runs: pd.DataFrame, chain: Chain, design: Design) -> None:
-    faults = []
+    faults = [
+        Fault(
+            f"arm {arm.label!r} borrows stage {loan.stage!r}",
+            f"Stages before the last can be borrowed: {', '.join(_trial_names(chain)[:-1]) or 'none here'}",
+            place="arms.ai.rows",
+        )
+        for arm in design.arms
+        for loan in arm.borrowed
+        if loan.stage not in _trial_names(chain)[:-1]
+    ]
     for arm in design.arms:
         for stage in chain.stages:
             if stage.source == "benchmark":
@@ -291,16 +330,17 @@ def _system_of_label(design: Design, label: str) -> str:
 
 
 def _missing_scores(patterns: pd.DataFrame, chain: Chain, design: Design) -> tuple[AttritionStep, ...]:
-    steps = []
+    """Answers without a score where an analysis uses the stage: users' task stages, everybody's last stage."""
     if bool((patterns["marginal"] != "").any()):
         return ()
-    for arm in design.arms:
-        rows = patterns[patterns["arm"] == arm.label]
-        total = int(rows["count"].sum())
-        for name in _trial_names(chain):
-            scored = int(rows.loc[rows[name].notna(), "count"].sum())
-            if not arm.borrows(name) and scored < total:
-                steps.append(AttritionStep("score", arm.label, total, scored, f"no score at stage {name}"))
+    wanted = [(arm.rows_of(name), name) for arm in design.arms for name in _trial_names(chain)]
+    wanted += [(design.control, chain.last)] if design.control is not None else []
+    steps = []
+    for label, name in dict.fromkeys(wanted):
+        rows = patterns[(patterns["arm"] == label) & (patterns["used"] | (name == chain.last))]
+        total, scored = (int(part["count"].sum()) for part in (rows, rows[rows[name].notna()]))
+        if scored < total:
+            steps.append(AttritionStep("score", str(label), total, scored, f"no score at stage {name}"))
     return tuple(steps)
 
 

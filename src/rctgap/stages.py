@@ -20,6 +20,10 @@ __all__ = [
 type Family = Literal["task", "outcome"]
 type Source = Literal["benchmark", "trial", "conversations"]
 
+RESERVED = frozenset(
+    {"all", "arm", "count", "gap", "item", "item_mix", "marginal", "outcome", "participant", "realized_effect", "score"}
+    | {"self_rescue", "system", "task", "uptake", "used"}
+)
 FAMILIES: tuple[str, ...] = get_args(Family.__value__)
 SOURCES: tuple[str, ...] = get_args(Source.__value__)
 
@@ -96,6 +100,15 @@ class Chain:
                 raise AnalysisError(
                     Fault("the stage is given twice", "Name each stage once", place="stages", value=name)
                 )
+            if name in RESERVED or name.startswith("predicted_effect") or not name.isidentifier():
+                raise AnalysisError(
+                    Fault(
+                        "this word cannot name a stage",
+                        f"Use letters, digits and underscores; kept for results: {', '.join(sorted(RESERVED))}",
+                        place="stages",
+                        value=name,
+                    )
+                )
         late = [stage.name for stage in self.stages[1:] if stage.source == "benchmark"]
         if late:
             raise AnalysisError(
@@ -171,6 +184,7 @@ def _implied(stages: Sequence[Stage]) -> tuple[Transition, ...]:
         skipped.extend(transition.assumptions)
         if transition.to in names[1:]:
             transitions.append(Transition(transition.to, transition.family, tuple(skipped)))
+        if transition.to in names:
             skipped = []
     return tuple(transitions)
 

@@ -101,6 +101,7 @@ class Design:
         given = (self.ai,) if isinstance(self.ai, str) else tuple(self.ai)
         object.__setattr__(self, "ai", tuple(arm if isinstance(arm, Arm) else Arm(str(arm)) for arm in given))
         object.__setattr__(self, "strata", tuple(self.strata))
+        object.__setattr__(self, "control", None if self.control is None else str(self.control))
         labels = [arm.label for arm in self.arms] + ([self.control] if self.control is not None else [])
         if not self.arms:
             raise DataError(Fault("no AI arm is given", "Name at least one arm to analyse", place="arms.ai"))
@@ -294,11 +295,11 @@ def arm_column(table: Table, design: Design, file: str = "trial") -> str:
 
 
 def counts(frame: pd.DataFrame, table: Table) -> "pd.Series[int]":
-    """How many answers each row stands for."""
+    """How many answers each row stands for: its count, times the most trials of any stage where it is binomial."""
     found = table.by_role("count")
-    if found:
-        return frame[found[0].name].astype("int64")
-    return pd.Series(1, index=frame.index, dtype="int64")
+    number = frame[found[0].name].astype("int64") if found else pd.Series(1, index=frame.index, dtype="int64")
+    tried = [field.name for field in table.by_role("trials")]
+    return number * frame[tried].astype("float64").fillna(0.0).max(axis=1).astype("int64") if tried else number
 
 
 def _exclude(
@@ -313,10 +314,15 @@ def _exclude(
 
 
 def _matches(frame: pd.DataFrame, table: Table, rule: Exclusion, file: str) -> "pd.Series[bool]":
-    for column in rule.where:
+    for column, value in rule.where.items():
         if column not in frame.columns:
             known = map(str, frame.columns)
             raise DataError(Fault("an exclusion names no column of the trial", nearest(column, known), file, column))
+        field = table.field(column)
+        if field.levels and str(value) not in field.spellings:
+            shown = None if field.withheld else str(value)
+            allowed = "Name one of its levels" if field.withheld else nearest(str(value), field.labels)
+            raise DataError(Fault("an exclusion names no level of this field", allowed, file, column, value=shown))
     return rows_where(frame, table, rule.where)
 
 
@@ -339,6 +345,7 @@ def _check_design(frame: pd.DataFrame, table: Table, design: Design, arm: str, f
     ]
     blank = frame.index[frame[arm].isna()]
     faults += [Fault("the arm is blank", "Every row needs its arm", file, arm, int(row) + 1) for row in blank[:20]]
+    faults += _nobody(frame, table, design, arm, file)
     faults += _crossed(frame, table, arm, file) if not design.crossover else []
     faults += [
         Fault("a stratum names no column of the trial", nearest(column, map(str, frame.columns)), file, column)
@@ -347,6 +354,21 @@ def _check_design(frame: pd.DataFrame, table: Table, design: Design, arm: str, f
     ]
     if faults:
         raise DataError(*faults)
+
+
+def _nobody(frame: pd.DataFrame, table: Table, design: Design, arm: str, file: str) -> list[Fault]:
+    """Rows without a participant where others have one: they could be tied to nobody, nor be called independent."""
+    person = table.by_role("participant")
+    if not person:
+        return []
+    blank = frame[person[0].name].isna() & frame[arm].isin(design.labels)
+    if not blank.any() or bool(frame.loc[frame[arm].isin(design.labels), person[0].name].isna().all()):
+        return []
+    allowed = "Give every answer its participant, or exclude the row with a reason"
+    return [
+        Fault(f"{int(blank.sum())} rows have no participant and others do", allowed, file, person[0].name, int(row) + 1)
+        for row in frame.index[blank][:20]
+    ]
 
 
 def _crossed(frame: pd.DataFrame, table: Table, arm: str, file: str) -> list[Fault]:

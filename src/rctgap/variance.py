@@ -183,12 +183,12 @@ def satterthwaite(units: Units, cells: Cells, quantities: Array) -> Array:
     weight = units.multiplicity
     own = sp.csr_array((factor**2 * units.sizes.data / n**2, columns, pointer), shape)
     shared = sp.csr_array((factor * units.sizes.data / n**1.5, columns, pointer), shape)
-    cross = np.asarray((shared.T @ sp.diags_array(weight) @ shared).todense())
+    cross = sp.csr_array(shared.T @ sp.diags_array(weight) @ shared)
     squared = quantities**2
     diagonal = own @ squared.T
     overlap = sp.csr_array((shared.data**2, columns, pointer), shape) @ squared.T
     trace = weight @ (diagonal - overlap)
-    inner = np.einsum("qc,cd,qd->q", squared, cross**2, squared, optimize=True)
+    inner = np.sum((cross.power(2) @ squared.T).T * squared, axis=1)
     trace_of_square = weight @ (diagonal**2 - 2 * diagonal * overlap) + inner
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(trace_of_square > 0, trace**2 / trace_of_square, np.nan)

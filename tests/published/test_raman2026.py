@@ -156,7 +156,9 @@ def test_corrected_labels_give_the_published_figures(chain):
 def test_the_published_chain_changes_system_at_the_conversation():
     found = check("as-published", "same_system")
     assert found.status == "fail"
-    assert "from stage conversation on the rows are of Llama 3 70B" in found.detail
+    assert "conversation: Llama 3 70B; decision: Llama 3 70B" in found.detail
+    assert "The step into conversation also contains a change of system" in found.detail
+    assert found.assumption_ids == "task.interaction_type"
     assert result("as-published").row("conversation").assumption_ids == ""
     assert result("as-published").row("own_query").assumption_ids
     assert result("as-published").row("decision").assumption_ids == "outcome.decision_mediation"
@@ -171,7 +173,7 @@ def test_without_consent_the_published_chain_is_not_final():
 
 @pytest.mark.parametrize("chain", ["as-published", "llama-3-70b"])
 def test_skewed_items_are_warned_about(chain):
-    assert any("no interval offered here is right" in text for text in result(chain).warnings)
+    assert any("no interval over items offered here is right" in text for text in result(chain).warnings)
     assert any("one item carries" in text for text in result(chain).warnings)
 
 

@@ -2,8 +2,10 @@
 
 import math
 import warnings
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -44,10 +46,11 @@ def estimated(frame, runs=None, estimand=None, *, design=None, stages=rg.DEFAULT
     return rg.estimate_frequentist(scored(frame, runs, design, stages, dictionary), chosen, **options)
 
 
-def decomposed(frame, runs=None, estimand=None, *, suppress_below=0, **options):
-    """A decomposition; warnings on coverage are tested where they belong."""
+def decomposed(frame, runs=None, estimand=None, *, suppress_below=0, companions=False, **options):
+    """A decomposition; warnings on coverage are tested where they belong, other estimands where they are asked for."""
     found = estimated(frame, runs, estimand, **options)
-    with warnings.catch_warnings():
+    beside = nullcontext() if companions else patch("rctgap.decomposition._companions", lambda _: ([], []))
+    with beside, warnings.catch_warnings():
         warnings.simplefilter("ignore", rg.RctgapWarning)
         result = rg.decompose(found, found.estimand)
     return replace(result, settings=replace(result.settings, suppress_below=suppress_below))

@@ -105,7 +105,6 @@ def test_margins_are_compared_before_rows_are_excluded():
     assert trial.answers["count"].sum() == 50
 
 
-@pytest.mark.xfail(reason="bug 4: counts of a margin without rows are NaN, which result.json refuses", strict=True)
 def test_a_published_item_that_the_data_lack_can_be_saved(study, tmp_path):
     stages = [rg.Stage("conversation"), rg.Stage("decision")]
     known = dictionary([margin(item="s9", value=0.5, decimals=1), margin(n=100)])
@@ -114,3 +113,11 @@ def test_a_published_item_that_the_data_lack_can_be_saved(study, tmp_path):
     text = (tmp_path / "out" / "result.json").read_text()
     row = json.loads(text)["margins"][0]
     assert (row["agrees"], row["found"]) == (False, "no row")
+
+
+@pytest.mark.parametrize(("value", "agrees"), [(0.32, True), (0.33, False)])
+def test_just_beyond_half_a_digit_does_not_agree(value, agrees):
+    data = frame(a1=(15, 15))
+    data["count"] = [300, 700, 349, 651]  # 649 of 2000 = 0.3245
+    (found,) = margins_of(data, [margin(value=value, decimals=2)])
+    assert found.agrees is agrees

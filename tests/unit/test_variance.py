@@ -18,7 +18,7 @@ NOBODY = Units(sp.csr_array((0, 3)), sp.csr_array((0, 3)), np.zeros(0))
 
 def means(people=PEOPLE, scores=SCORES, keep=None):
     keep = np.ones(people.size, dtype=bool) if keep is None else keep
-    return np.array([scores[keep & (PLACES == cell)].mean() for cell in range(3)])
+    return np.array([scores[keep & (cell == PLACES)].mean() for cell in range(3)])
 
 
 def units(labels, scores=SCORES, places=PLACES, width=3):
@@ -38,7 +38,7 @@ def clustered(kind, weights=WEIGHTS):
 
 
 def test_cr3_is_leaving_one_participant_out():
-    left_out = np.array([means(keep=PEOPLE != one) for one in range(7)]) @ WEIGHTS.T
+    left_out = np.array([means(keep=one != PEOPLE) for one in range(7)]) @ WEIGHTS.T
     expected = ((left_out - means() @ WEIGHTS.T) ** 2).sum(axis=0)
     found = clustered("CR3")
     np.testing.assert_allclose(found.variance, expected, rtol=1e-12)
@@ -64,7 +64,7 @@ def dense_cr2(weights):
     residual = maker @ SCORES
     variances, vectors = 0.0, []
     for one in np.unique(PEOPLE):
-        mine = PEOPLE == one
+        mine = one == PEOPLE
         block = maker[np.ix_(mine, mine)]
         value, vector = np.linalg.eigh(block)
         adjust = vector @ np.diag(value**-0.5) @ vector.T
@@ -95,7 +95,7 @@ def test_hc1_by_hand():
     answers = units(np.arange(PEOPLE.size))
     weights = np.array([[1.0, -1.0, 0.0]])
     found = variance.robust(answers, NOBODY, cells(), weights)
-    parts = [SCORES[PLACES == cell] for cell in (0, 1)]
+    parts = [SCORES[cell == PLACES] for cell in (0, 1)]
     n = sum(part.size for part in parts)
     raw = sum(((part - part.mean()) ** 2).sum() / part.size**2 for part in parts)
     assert found.variance[0] == pytest.approx(raw * n / (n - 2))

@@ -1,5 +1,6 @@
 """The authors' row-level score files, reduced to the tables of this folder. Texts in them are not read."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -34,6 +35,13 @@ FILES: Mapping[str, Sequence[str]] = {
 
 LAST_GPT4O_ROW = 1800
 MODELS = {"GPT 4o": "GPT-4o"}
+OTHER_MODELS = ("Llama 3 70B", "Command R+")
+FLAGS = {
+    FIRST_ARM: ("correct",),
+    RERUN: ("correct",),
+    SCORED: ("correct", "differential_correct", "differential_correct_any", "differential_correct_bot"),
+    ALONE: ("reverse", "differential_correct"),
+}
 TRUE, FALSE = ("True", "true", "1", "1.0"), ("False", "false", "0", "0.0")
 
 
@@ -70,51 +78,98 @@ def tables_from(folder: Path) -> Mapping[str, pd.DataFrame]:
     ]
     if missing:
         raise DataError(*missing)
-    raw = {name: _read(folder / name, columns) for name, columns in FILES.items()}
+    raw = _gathered({name: (folder / name, columns) for name, columns in FILES.items()})
+    _check_keys(raw, folder)
+    _check_flags(raw, folder)
     trial = _trial(raw, folder)
-    benchmark = _benchmark(raw[ALONE], folder)
+    benchmark = _benchmark(raw[ALONE])
     scenarios = raw[SCENARIOS].drop_duplicates().sort_values("scenario_id", ignore_index=True)
     return {"trial.csv": trial, "benchmark.csv": benchmark, "scenarios.csv": scenarios}
 
 
+def _gathered(wanted: Mapping[str, tuple[Path, Sequence[str]]]) -> Mapping[str, pd.DataFrame]:
+    """Every file read, or the faults of all of them."""
+    found: dict[str, pd.DataFrame] = {}
+    faults: list[Fault | str] = []
+    for name, (path, columns) in wanted.items():
+        try:
+            found[name] = _read(path, columns)
+        except DataError as error:
+            faults.extend(error.faults)
+    if faults:
+        raise DataError(*faults)
+    return found
+
+
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
-        head = pd.read_csv(path, nrows=0, dtype=str, encoding="utf-8-sig")
-        absent = [name for name in columns if name not in head.columns]
-        if absent:
-            raise DataError(
-                *(
-                    Fault("the column is missing", nearest(name, map(str, head.columns)), str(path), name)
-                    for name in absent
-                )
-            )
-        frame = pd.read_csv(path, usecols=list(columns), dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(
-            Fault(f"not a readable CSV file ({type(error).__name__})", "Give the authors' file as it is", str(path))
-        ) from None
-    return frame[list(columns)]
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            records = list(csv.reader(stream, strict=True))
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
+        what = f"not a readable CSV file in UTF-8 ({type(error).__name__})"
+        raise DataError(Fault(what, "Give the authors' file as it is", str(path))) from None
+    header, rows = (records[0], records[1:]) if records else ([], [])
+    faults = [
+        Fault("the column is missing", nearest(name, header), str(path), name) for name in columns if name not in header
+    ]
+    ragged = [number for number, row in enumerate(rows, 1) if len(row) != len(header)]
+    faults += [
+        Fault("the row has another length than the header", "Give the authors' file as it is", str(path), row=number)
+        for number in ragged[:20]
+    ]
+    if not rows:
+        faults.append(Fault("the file has no rows", "Give the authors' file as it is", str(path)))
+    if faults:
+        raise DataError(*faults)
+    place = [header.index(name) for name in columns]
+    return pd.DataFrame([[row[one] for one in place] for row in rows], columns=list(columns), dtype=str)
 
 
-def _flag(frame: pd.DataFrame, column: str, path: Path) -> "pd.Series[str]":
-    """Booleans in any of the spellings of these files as "1" and "0"."""
-    values = frame[column]
-    wrong = np.flatnonzero(~values.isin([*TRUE, *FALSE]).to_numpy())
-    if wrong.size:
-        raise DataError(
-            *(
-                Fault(
-                    "not a true or false value",
-                    "True, False, 1 or 0",
-                    str(path),
-                    column,
-                    int(row) + 1,
-                    values.iloc[int(row)][:20],
-                )
-                for row in wrong[:20]
-            )
+def _check_keys(raw: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """Scenarios and models that the other files or the trial do not know."""
+    scenarios = set(raw[SCENARIOS]["scenario_id"])
+    wanted = (
+        (FIRST_ARM, "scenario_id", scenarios),
+        (RERUN, "scenario_id", scenarios),
+        (ALONE, "scenario_id", scenarios),
+    )
+    faults = [
+        Fault(
+            "this is not known",
+            nearest(str(raw[name][column].iloc[int(row)]), known),
+            str(folder / name),
+            column,
+            int(row) + 1,
+            str(raw[name][column].iloc[int(row)])[:40],
         )
-    return values.isin(TRUE).map({True: "1", False: "0"})
+        for name, column, known in (*wanted, (ALONE, "model", {*MODELS, *MODELS.values(), *OTHER_MODELS}))
+        for row in np.flatnonzero(~raw[name][column].isin(known).to_numpy())[:5]
+    ]
+    if faults:
+        raise DataError(*faults)
+
+
+def _check_flags(raw: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """Flags of every file in any of their spellings; all others are named."""
+    faults = [
+        Fault(
+            "not a true or false value",
+            "True, False, 1 or 0",
+            str(folder / name),
+            column,
+            int(row) + 1,
+            str(raw[name][column].iloc[int(row)])[:20],
+        )
+        for name, columns in FLAGS.items()
+        for column in columns
+        for row in np.flatnonzero(~raw[name][column].isin([*TRUE, *FALSE]).to_numpy())[:5]
+    ]
+    if faults:
+        raise DataError(*faults)
+
+
+def _flag(frame: pd.DataFrame, column: str) -> "pd.Series[str]":
+    return frame[column].isin(TRUE).map({True: "1", False: "0"})
 
 
 def _trial(raw: Mapping[str, pd.DataFrame], folder: Path) -> pd.DataFrame:
@@ -137,8 +192,8 @@ def _trial(raw: Mapping[str, pd.DataFrame], folder: Path) -> pd.DataFrame:
     arm = pd.Series(
         np.select([mine, control, early], ["Llama 3 70B", "Control", "GPT-4o"], "Command R+"), index=scored.index
     )
-    joined = scored[["id"]].merge(first.assign(own=_flag(first, "correct", folder / FIRST_ARM)), on="id", how="left")
-    rerun = scored[["id"]].merge(again.assign(own=_flag(again, "correct", folder / RERUN)), on="id", how="left")
+    joined = scored[["id"]].merge(first.assign(own=_flag(first, "correct")), on="id", how="left")
+    rerun = scored[["id"]].merge(again.assign(own=_flag(again, "correct")), on="id", how="left")
     talked = ~control
     rows = pd.DataFrame(
         {
@@ -148,10 +203,10 @@ def _trial(raw: Mapping[str, pd.DataFrame], folder: Path) -> pd.DataFrame:
             "system": arm.where(talked, ""),
             "own_query": joined["own"].fillna(""),
             "own_query_rerun": rerun["own"].fillna(""),
-            "conversation": _flag(scored, "differential_correct_bot", folder / SCORED).where(talked, ""),
-            "conversation_any": _flag(scored, "differential_correct_any", folder / SCORED).where(talked, ""),
-            "decision": _flag(scored, "differential_correct", folder / SCORED),
-            "disposition": _flag(scored, "correct", folder / SCORED),
+            "conversation": _flag(scored, "differential_correct_bot").where(talked, ""),
+            "conversation_any": _flag(scored, "differential_correct_any").where(talked, ""),
+            "decision": _flag(scored, "differential_correct"),
+            "disposition": _flag(scored, "correct"),
         }
     )
     return _counted(rows)
@@ -185,13 +240,13 @@ def _check_ids(scored: pd.DataFrame, first: pd.DataFrame, again: pd.DataFrame, f
         raise DataError(*faults)
 
 
-def _benchmark(alone: pd.DataFrame, folder: Path) -> pd.DataFrame:
+def _benchmark(alone: pd.DataFrame) -> pd.DataFrame:
     rows = pd.DataFrame(
         {
             "model": alone["model"].replace(MODELS),
             "scenario_id": alone["scenario_id"],
-            "reverse": _flag(alone, "reverse", folder / ALONE).map({"1": "true", "0": "false"}),
-            "correct": _flag(alone, "differential_correct", folder / ALONE),
+            "reverse": _flag(alone, "reverse").map({"1": "true", "0": "false"}),
+            "correct": _flag(alone, "differential_correct"),
         }
     )
     return _counted(rows)

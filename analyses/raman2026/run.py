@@ -6,8 +6,8 @@ beside this file holds the figures that tests/published compares with.
 
 from pathlib import Path
 
+from rctgap.printing import comparison_text
 from rctgap.reproduction import reproduce
-from rctgap.tables import comparison_text
 
 
 def main() -> None:

@@ -23,6 +23,8 @@ _WHERE = {
     "RctgapError": "errors",
     "RctgapWarning": "errors",
     "Stage": "stages",
+    "SimulatedTrial": "simulate",
+    "SimulationPlan": "simulate",
     "StageEstimates": "estimates",
     "StageScores": "scores",
     "Transition": "stages",
@@ -40,6 +42,7 @@ _WHERE = {
     "run_checks": "checks",
     "save": "export",
     "score_stages": "scores",
+    "simulate_trial": "simulate",
     "write_report": "report",
 }
 
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
     from rctgap.report import write_report
     from rctgap.results import GapDecomposition
     from rctgap.scores import StageScores, score_stages
+    from rctgap.simulate import SimulatedTrial, SimulationPlan, simulate_trial
     from rctgap.stages import DEFAULT_CHAIN, Chain, Stage, Transition
     from rctgap.trial import Arm, Borrowing, Design, Exclusion, TrialData, read_trial
 

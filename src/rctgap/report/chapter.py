@@ -1,13 +1,13 @@
 """One result as a chapter: which sections, in which order, with which figures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rctgap import plots
 from rctgap.checks import checked
 from rctgap.report.answers import flows_section, uptake_section
-from rctgap.report.blocks import Chapter, Link, Picture, Section
+from rctgap.report.blocks import Chapter, Link, Paragraph, Picture, Section
 from rctgap.report.evidence import assumptions_section, attrition_section, checks_section
 from rctgap.report.headline import headline_section
 from rctgap.report.methods import manifest_section, methods_section, notes_section
@@ -19,7 +19,7 @@ from rctgap.suppression import suppressed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["NamedResult", "chapter", "prepared", "summary"]
+__all__ = ["NamedResult", "chapter", "closing", "prepared", "summary"]
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,31 @@ def prepared(named: NamedResult) -> NamedResult:
 
 
 def summary(named: NamedResult, number: int) -> Chapter:
-    """What a reader of several results needs of each: headline, ladder, components and checks."""
+    """What a reader of several results needs of each: headline, ladder, components, flows and checks."""
     result = named.result
     anchor = f"result-{number}"
     sections = (
         headline_section(result),
         stages_section(result, _pictures(result, plots.ladder, "ladder", anchor)),
         components_section(result, _pictures(result, plots.forest, "forest", anchor)),
+        Section("The flow of answers", _pictures(result, plots.flows, "flows", anchor)),
         checks_section(result),
         Section("", (Link(f"The whole report of {named.name}", f"{named.name}/report.html"),)),
     )
     return Chapter(anchor, f"{named.name}: {named.title}", sections)
+
+
+def closing(several: Sequence[NamedResult]) -> Chapter:
+    """How several results were made: each set of methods once, and a manifest."""
+    methods: dict[Section, list[str]] = {}
+    for one in several:
+        methods.setdefault(methods_section(one.result), []).append(one.name)
+    sections = [Section(f"Methods of {', '.join(names)}", section.blocks) for section, names in methods.items()]
+    first = next((one for one in several if one.manifest), None)
+    if first is not None and (made := manifest_section(first.manifest)) is not None:
+        told = Paragraph(f"Each result's folder holds its manifest; this is the one of {first.name}.")
+        sections.append(Section(made.title, (told, *made.blocks)))
+    return Chapter("methods", "How these results were made", tuple(sections))
 
 
 def chapter(named: NamedResult, number: int = 1) -> Chapter:

@@ -7,7 +7,7 @@ from pathlib import Path
 from rctgap.errors import Fault, OutputError
 from rctgap.export import Index, load, load_manifest, read_index
 from rctgap.report.blocks import Chapter, Picture
-from rctgap.report.chapter import NamedResult, chapter, prepared, summary
+from rctgap.report.chapter import NamedResult, chapter, closing, prepared, summary
 from rctgap.report.markdown import markdown_page
 from rctgap.report.webpage import page
 
@@ -57,7 +57,7 @@ def write_report(folder: Path | str) -> tuple[Path, ...]:
             Fault("no result here", "Name a folder that holds result.json, or folders that do", file=str(place))
         )
     results = [_named(place / name, name) for name in index.results]
-    summaries = [summary(one, number) for number, one in enumerate(results, 1)]
+    summaries = [*(summary(one, number) for number, one in enumerate(results, 1)), closing(results)]
     written = list(_write_pages(place, results, summaries, index))
     for one in results:
         written += _write_folder(place / one.name, one, chapter(one))

@@ -2,15 +2,15 @@
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rctgap import __version__
-from rctgap.errors import RctgapError
+from rctgap.errors import AnalysisError, Fault, RctgapError
 
 if TYPE_CHECKING:
     from rctgap.reproduction import Reproduction
@@ -131,6 +131,55 @@ def report(folder: Path) -> None:
 
         for path in write_report(folder):
             click.echo(path)
+
+
+@main.command()
+@click.option("--out", type=_PATH, required=True, help="New folder.")
+@click.option("--seed", type=int, required=True, help="Same seed, same trial.")
+@click.option("--arms", type=click.IntRange(1, 20), default=1, show_default=True, help="AI arms, beside a control arm.")
+@click.option("--participants", type=int, default=300, show_default=True, help="Participants per arm.")
+@click.option("--answers", type=int, default=2, show_default=True, help="Answers per participant, on different items.")
+@click.option("--items", type=int, default=10, show_default=True)
+@click.option("--runs", type=int, default=30, show_default=True, help="Benchmark runs per item and system.")
+@click.option("--mean", "means", multiple=True, metavar="STAGE=P", help="Population mean of a stage; repeat.")
+@click.option("--control-mean", type=float, default=0.47, show_default=True)
+@click.option("--item-sd", type=float, default=0.8, show_default=True, help="Of item effects on the logit scale.")
+@click.option("--population", default="logit-normal", show_default=True, help="logit-normal, or bad-items.")
+@click.option("--missing", multiple=True, metavar="STAGE=P", help="Chance that a score is missing; repeat.")
+def simulate(out: Path, seed: int, arms: int, means: tuple[str, ...], missing: tuple[str, ...], **sizes: Any) -> None:
+    """Write a trial with known components: data, dictionary, analysis and truth.csv."""
+    with _plain_errors():
+        from rctgap.simulate import DEFAULT_MEANS, SimulationPlan  # noqa: PLC0415 - heavy
+        from rctgap.simulated_folder import write_simulation  # noqa: PLC0415 - heavy
+
+        labels = [f"a{number}" for number in range(1, arms + 1)]
+        plan = SimulationPlan(
+            means={**DEFAULT_MEANS, **_chances("--mean", means, DEFAULT_MEANS)},
+            missing=_chances("--missing", missing, [name for name in DEFAULT_MEANS if name != "benchmark"]),
+            arms=labels,
+            **sizes,
+        )
+        write_simulation(plan, seed, out)
+        click.echo(f"Wrote {out}: trial.csv, runs.csv, dictionary.yaml, analysis.yaml, truth.csv, simulation.json.")
+        click.echo(f"Next: rctgap decompose {out / 'analysis.yaml'}")
+
+
+def _chances(option: str, given: Sequence[str], known: Iterable[str]) -> dict[str, float]:
+    """STAGE=P settings as numbers."""
+    from rctgap.documents import nearest  # noqa: PLC0415 - heavy
+
+    names, found = list(known), {}
+    for text in given:
+        stage, _, number = text.partition("=")
+        if stage not in names:
+            raise AnalysisError(Fault("this is no stage", nearest(stage, names), place=option, value=text))
+        try:
+            found[stage] = float(number)
+        except ValueError:
+            raise AnalysisError(
+                Fault("no number follows the stage", "For example decision=0.4", place=option, value=text)
+            ) from None
+    return found
 
 
 @main.group()

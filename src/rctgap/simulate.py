@@ -6,8 +6,7 @@ stages can be correlated as much as wanted without moving a mean.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Literal, NoReturn, get_args
 
 import numpy as np
@@ -26,7 +25,7 @@ type Array = npt.NDArray[np.float64]
 type Population = Literal["logit-normal", "bad-items"]
 
 CONTROL = "control"
-DEFAULT_MEANS = MappingProxyType({"benchmark": 0.9, "own_query": 0.8, "conversation": 0.65, "decision": 0.4})
+DEFAULT_MEANS: Mapping[str, float] = {"benchmark": 0.9, "own_query": 0.8, "conversation": 0.65, "decision": 0.4}
 _NODES, _MASSES = np.polynomial.hermite_e.hermegauss(61)
 
 
@@ -75,8 +74,8 @@ class SimulationPlan:
     """
 
     chain: Chain = DEFAULT_CHAIN
-    means: Mapping[str, float] = DEFAULT_MEANS
-    shifts: Mapping[str, Mapping[str, float]] = MappingProxyType({})
+    means: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_MEANS))
+    shifts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     control_mean: float | None = 0.47
     arms: Sequence[str] = ("a1",)
     participants: int = 300
@@ -90,7 +89,7 @@ class SimulationPlan:
     participant_correlation: float = 0.1
     stage_correlation: float = 0.5
     item_mix: Sequence[float] | None = None
-    missing: Mapping[str, float] = MappingProxyType({})
+    missing: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_chances()

@@ -1,3 +1,4 @@
+import pickle
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
@@ -136,6 +137,11 @@ def test_workers_change_no_number_and_every_draw_is_its_own():
         assert replicate(draw, 150, seed=7, executor=processes) == alone
     assert len(set(alone)) == 150
     assert replicate(draw, 150, seed=8) != alone
+
+
+def test_a_plan_travels_to_another_process():
+    plan = rg.SimulationPlan(participants=20, missing={"decision": 0.1})
+    assert pickle.loads(pickle.dumps(plan)) == plan  # noqa: S301 - our own bytes
 
 
 def test_the_same_seed_draws_the_same_trial():

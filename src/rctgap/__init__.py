@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _WHERE = {
-    "Arm": "trial",
+    "Arm": "design",
     "BenchmarkCard": "cards",
-    "Borrowing": "trial",
+    "Borrowing": "design",
     "Chain": "stages",
     "DEFAULT_CHAIN": "stages",
-    "Design": "trial",
+    "Design": "design",
     "Dictionary": "dictionary",
     "Estimand": "estimands",
-    "Exclusion": "trial",
+    "Exclusion": "design",
     "GapDecomposition": "results",
     "MomentKey": "estimands",
     "RctgapError": "errors",
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from rctgap.checks import run_checks
     from rctgap.codebooks import codebook
     from rctgap.decomposition import decompose
+    from rctgap.design import Arm, Borrowing, Design, Exclusion
     from rctgap.dictionary import Dictionary, read_dictionary
     from rctgap.errors import RctgapError, RctgapWarning
     from rctgap.estimands import Estimand, MomentKey
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
     from rctgap.scores import StageScores, score_stages
     from rctgap.simulate import SimulatedTrial, SimulationPlan, simulate_trial
     from rctgap.stages import DEFAULT_CHAIN, Chain, Stage, Transition
-    from rctgap.trial import Arm, Borrowing, Design, Exclusion, TrialData, read_trial
+    from rctgap.trial import TrialData, read_trial
 
 
 def __getattr__(name: str) -> Any:

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from rctgap.design import Arm
 from rctgap.errors import EstimandError, Fault
 from rctgap.estimands import CONDITIONALS, Estimand, MomentKey, flow_keys
 from rctgap.patterns import run_rows
 from rctgap.scores import StageScores
-from rctgap.trial import Arm
 
 __all__ = ["Moment", "item_mix", "leaning", "moments_of", "reference_mix"]
 

@@ -71,7 +71,7 @@ def benchmark_patterns(trial: TrialData, chain: Chain) -> pd.DataFrame:
     item = trial.run_column("item")
     base = pd.DataFrame(
         {
-            "system": runs[system].astype("string")
+            "system": _systems(runs[system], trial)
             if system
             else pd.Series(stage.system, index=runs.index, dtype="string"),
             "item": runs[item].astype("string") if item else pd.Series(pd.NA, index=runs.index, dtype="string"),
@@ -93,6 +93,12 @@ def benchmark_patterns(trial: TrialData, chain: Chain) -> pd.DataFrame:
     if not needed.any() and len(known):
         return patterns
     return patterns[needed].reset_index(drop=True)
+
+
+def _systems(names: "pd.Series[str]", trial: TrialData) -> "pd.Series[str]":
+    """Names of systems in their canonical spelling."""
+    known = {name: trial.canonical(str(name)) for name in names.dropna().unique()}
+    return names.map(known).astype("string")
 
 
 def _benchmark_column(table: Table, stage: Stage, runs: pd.DataFrame) -> str:

@@ -1,6 +1,7 @@
 """Where a result's numbers come from: systems, settings, attrition, margins, and the card's assumptions."""
 
 from rctgap.cards import BenchmarkCard
+from rctgap.design import Arm
 from rctgap.estimands import ALL_ARMS
 from rctgap.estimates import StageEstimates
 from rctgap.moments import item_mix
@@ -15,7 +16,6 @@ from rctgap.results import (
 )
 from rctgap.scores import StageScores
 from rctgap.stages import Chain
-from rctgap.trial import Arm
 
 __all__ = ["assumption_rows", "attrition_rows", "margin_rows", "mixed_steps", "settings_of", "system_rows"]
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from rctgap.design import Arm
 from rctgap.errors import EstimandError, Fault
 from rctgap.estimands import (
     ALL_ARMS,
@@ -20,7 +21,6 @@ from rctgap.intervals import Interval, critical_value
 from rctgap.provenance import mixed_steps
 from rctgap.results import ComponentRow, EffectRow, ShareRow, StageRow
 from rctgap.tables import points
-from rctgap.trial import Arm
 
 __all__ = ["arm_sets", "component_rows", "effect_rows", "share_rows", "stage_rows"]
 
@@ -54,7 +54,8 @@ def _arm_weights(estimates: StageEstimates) -> Mapping[str, float]:
     choice = estimates.estimand.arm_weights
     labels = [arm.label for arm in estimates.scores.design.arms]
     if isinstance(choice, Mapping):
-        return _named_weights(choice, labels)
+        aliases = estimates.scores.aliases
+        return _named_weights({aliases.get(arm, arm): weight for arm, weight in choice.items()}, labels)
     if choice == "equal":
         return dict.fromkeys(labels, 1.0 / len(labels))
     size = estimates.scores.answers.groupby("arm", observed=True)["count"].sum()

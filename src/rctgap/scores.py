@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from rctgap.design import Design
 from rctgap.dictionary import Table
 from rctgap.documents import nearest
 from rctgap.errors import DataError, Fault
 from rctgap.margins import MarginComparison
 from rctgap.patterns import benchmark_patterns, binomial, collapse, numbers, run_rows
 from rctgap.stages import Chain, Stage
-from rctgap.trial import AttritionStep, Design, TrialData, counts
+from rctgap.trial import AttritionStep, TrialData, counts
 
 __all__ = ["StageScores", "score_stages"]
 
@@ -36,6 +37,8 @@ class StageScores:
         Whether participants are identified, and which arms' answers carry items.
     attrition : tuple of AttritionStep
     margins : tuple of MarginComparison
+    aliases : mapping of str to str
+        Spellings of the arms, and the label of each.
     """
 
     chain: Chain
@@ -46,6 +49,7 @@ class StageScores:
     attrition: tuple[AttritionStep, ...]
     margins: tuple[MarginComparison, ...] = ()
     notes: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
     _answers: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     _runs: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
@@ -96,7 +100,8 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage]) -> StageScor
     >>> import pandas as pd
     >>> from rctgap.scores import score_stages
     >>> from rctgap.stages import Stage
-    >>> from rctgap.trial import Design, read_trial
+    >>> from rctgap.design import Design
+    >>> from rctgap.trial import read_trial
     >>> frame = pd.DataFrame({"arm": ["a1", "a1"], "conversation": [1, 1], "decision": [1, 0], "count": [30, 40]})
     >>> trial = read_trial(frame, design=Design(ai=["a1"]))
     >>> scores = score_stages(trial, [Stage("conversation"), Stage("decision")])
@@ -126,6 +131,7 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage]) -> StageScor
         attrition + _missing_scores(patterns, chain, trial.design),
         trial.margins,
         tuple(_notes(wide, answers, trial, chain)),
+        {spelling: level.name for spelling, level in trial.table.field(arm).spellings.items()},
         patterns,
         runs,
     )
@@ -320,7 +326,7 @@ def _systems(
                     )
                 else:
                     named = sorted(set(rows[column].dropna().astype(str)))
-            found[arm.label, stage.name] = tuple(named)
+            found[arm.label, stage.name] = tuple(sorted({trial.canonical(name) for name in named}))
     return found
 
 

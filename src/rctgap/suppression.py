@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rctgap.checks.declared_margins import declared_margins
+from rctgap.design import Arm
 from rctgap.estimands import ALL_ARMS
 from rctgap.results import (
     AssumptionRow,
@@ -20,7 +21,6 @@ from rctgap.results import (
 )
 from rctgap.rows import LOST_MINUS_GAINED
 from rctgap.scores import StageScores
-from rctgap.trial import Arm
 
 __all__ = ["suppressed"]
 

@@ -1,12 +1,12 @@
 """A trial's validated data and design, built only by `read_trial`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
+from rctgap.design import Arm, Design, Exclusion
 from rctgap.dictionary import Dictionary, Table, implied_table, read_dictionary
 from rctgap.documents import nearest
 from rctgap.errors import DataError, Fault
@@ -15,126 +15,7 @@ from rctgap.lookups import rows_where
 from rctgap.margins import MarginComparison, compare_margins
 from rctgap.validation import validate
 
-__all__ = ["Arm", "AttritionStep", "Borrowing", "Design", "Exclusion", "TrialData", "read_trial"]
-
-
-@dataclass(frozen=True, slots=True)
-class Borrowing:
-    """A stage taken from another randomised arm's rows, and why that is allowed."""
-
-    stage: str
-    arm: str
-    because: str
-
-    def __post_init__(self) -> None:
-        if not self.because.strip():
-            raise DataError(
-                Fault(
-                    f"stage {self.stage!r} is borrowed from {self.arm!r} without a reason",
-                    "State under `because` why its scores have the same distribution in both arms",
-                    place="arms.ai.rows",
-                )
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """An AI arm: its label in the data, the system its participants used, and the stages it borrows."""
-
-    label: str
-    system: str = ""
-    borrowed: tuple[Borrowing, ...] = ()
-
-    @property
-    def tested(self) -> str:
-        """The system under test: the label, unless stated."""
-        return self.system or self.label
-
-    def rows_of(self, stage: str) -> str:
-        """The arm whose rows carry this stage."""
-        return next((loan.arm for loan in self.borrowed if loan.stage == stage), self.label)
-
-    def borrows(self, stage: str) -> bool:
-        """Whether the stage comes from another arm."""
-        return self.rows_of(stage) != self.label
-
-
-@dataclass(frozen=True, slots=True)
-class Design:
-    """Arms and units of the trial.
-
-    Attributes
-    ----------
-    control : str, optional
-        Label of the control arm.
-    ai : sequence of str or Arm
-        The AI arms to analyse.
-    unit : {"participant", "observation"}
-        What was randomised.
-    crossover : bool
-        Whether a participant may appear in several arms.
-    strata : tuple of str
-        Columns within which randomisation was carried out.
-    column : str, optional
-        The arm column, where the dictionary gives several columns the role `arm`.
-
-    Raises
-    ------
-    DataError
-        No AI arm, an arm named twice, or the control among the AI arms.
-
-    Examples
-    --------
-    >>> from rctgap.trial import Design
-    >>> [arm.label for arm in Design(control="control", ai=["a1"]).arms]
-    ['a1']
-    """
-
-    control: str | None = None
-    ai: Sequence[str | Arm] = ()
-    unit: Literal["participant", "observation"] = "participant"
-    crossover: bool = False
-    strata: tuple[str, ...] = ()
-    column: str | None = None
-
-    def __post_init__(self) -> None:
-        given = (self.ai,) if isinstance(self.ai, str) else tuple(self.ai)
-        object.__setattr__(self, "ai", tuple(arm if isinstance(arm, Arm) else Arm(str(arm)) for arm in given))
-        object.__setattr__(self, "strata", tuple(self.strata))
-        object.__setattr__(self, "control", None if self.control is None else str(self.control))
-        labels = [arm.label for arm in self.arms] + ([self.control] if self.control is not None else [])
-        if not self.arms:
-            raise DataError(Fault("no AI arm is given", "Name at least one arm to analyse", place="arms.ai"))
-        for label in labels:
-            if labels.count(label) > 1 or label == "all":
-                raise DataError(
-                    Fault(
-                        "an arm's label must be its own",
-                        "Name each arm once; `all` is kept for the pooled row",
-                        place="arms",
-                        value=label,
-                    )
-                )
-
-    @property
-    def arms(self) -> tuple[Arm, ...]:
-        """The AI arms as records."""
-        return self.ai  # type: ignore[return-value]  # __post_init__ made them all Arm
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Every arm whose rows are used: control, AI arms, lenders."""
-        lenders = [loan.arm for arm in self.arms for loan in arm.borrowed]
-        known = ([self.control] if self.control is not None else []) + [arm.label for arm in self.arms] + lenders
-        return tuple(dict.fromkeys(known))
-
-
-@dataclass(frozen=True, slots=True)
-class Exclusion:
-    """Rows left out before the analysis: those where every named column has its value."""
-
-    where: Mapping[str, object]
-    reason: str
+__all__ = ["AttritionStep", "TrialData", "read_trial"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +58,13 @@ class TrialData:
             return arm_column(self.table, self.design)
         found = self.table.by_role(role)
         return found[0].name if found else None
+
+    def canonical(self, name: str) -> str:
+        """A system by the one name that its spellings share: as the design names it, where it is under test."""
+        arm = self.column("arm") or "arm"
+        wanted = canonical_name(name, self.table, self.runs_table, arm)
+        tested = (one.tested for one in self.design.arms)
+        return next((one for one in tested if canonical_name(one, self.table, self.runs_table, arm) == wanted), wanted)
 
     def run_column(self, role: str) -> str | None:
         """Name of the benchmark column with this role."""
@@ -224,7 +112,8 @@ def read_trial(
     Examples
     --------
     >>> import pandas as pd
-    >>> from rctgap.trial import Design, read_trial
+    >>> from rctgap.design import Design
+    >>> from rctgap.trial import read_trial
     >>> frame = pd.DataFrame({"arm": ["a1", "control"], "decision": [1, 0], "count": [30, 40]})
     >>> read_trial(frame, design=Design("control", ["a1"])).attrition[0].n_in
     30
@@ -246,6 +135,7 @@ def read_trial(
     label = sources.get("trial", "trial")
     answers = clean["trial"]
     arm = arm_column(tables["trial"], design, label)
+    design = _canonical_design(design, tables["trial"], arm)
     margins = compare_margins(answers, tables["trial"], arm)
     if "benchmark" in clean:
         margins += compare_margins(clean["benchmark"], tables["benchmark"])
@@ -254,6 +144,33 @@ def read_trial(
     return TrialData(
         design, tables["trial"], tables.get("benchmark"), steps, margins, sources, kept, clean.get("benchmark")
     )
+
+
+def canonical_name(name: str, table: Table, runs: Table | None, arm: str) -> str:
+    """The one name of a system or arm that its declared spellings share: the arm's label, if it is an arm's."""
+    systems = [*(runs.by_role("system") if runs else ()), *table.by_role("system")]
+    for known in (*systems, table.field(arm)):
+        if name in known.spellings:
+            name = known.label_of(name)
+    return name
+
+
+def _canonical_design(design: Design, table: Table, arm: str) -> Design:
+    """The design with every arm by its label."""
+
+    def label(name: str) -> str:
+        known = table.field(arm)
+        return known.label_of(name) if name in known.spellings else name
+
+    arms = [
+        Arm(
+            label(one.label),
+            one.system,
+            tuple(replace(loan, arm=label(loan.arm)) for loan in one.borrowed),
+        )
+        for one in design.arms
+    ]
+    return replace(design, control=None if design.control is None else label(design.control), ai=arms)
 
 
 def _dictionary(source: Dictionary | Path | str | Mapping[str, object] | None) -> Dictionary | None:

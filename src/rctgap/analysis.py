@@ -10,6 +10,7 @@ from rctgap.analysis_file import AnalysisFile, ArmEntry, StageEntry
 from rctgap.cards import BenchmarkCard, read_card
 from rctgap.checks import checked
 from rctgap.decomposition import decompose
+from rctgap.design import Arm, Borrowing, Design, Exclusion
 from rctgap.dictionary import Dictionary, read_dictionary
 from rctgap.documents import nearest, parse, read_document
 from rctgap.errors import AnalysisError, Fault, RctgapError, RctgapWarning
@@ -19,7 +20,7 @@ from rctgap.frequentist import estimate_frequentist
 from rctgap.results import GapDecomposition
 from rctgap.scores import StageScores, score_stages
 from rctgap.stages import Chain, Stage, Transition
-from rctgap.trial import Arm, Borrowing, Design, Exclusion, read_trial
+from rctgap.trial import read_trial
 
 __all__ = ["Analysis", "Inputs", "read_analysis", "read_inputs", "run_analysis"]
 
@@ -31,6 +32,11 @@ class Analysis:
     path: Path
     file: AnalysisFile
     paths: Mapping[str, Path]
+
+    @property
+    def title(self) -> str:
+        """The file's title, or its name where it gives none."""
+        return self.file.title or self.path.stem
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ def read_inputs(analysis: Analysis) -> Inputs:
     estimand = attempt(lambda: _estimand(file))
     card = attempt(lambda: read_card(paths["card"])) if "card" in paths else None
     if card is not None and chain is not None:
-        attempt(lambda: card.require(chain.assumptions, f"{analysis.path}: transitions"))
+        attempt(lambda: card.require(chain.assumptions, "transitions"))
     dictionary = attempt(lambda: read_dictionary(paths["dictionary"])) if "dictionary" in paths else None
     design = attempt(lambda: _design(file, chain, str(analysis.path)))
     scores = None
@@ -182,26 +188,15 @@ def _arm(label: str, entry: ArmEntry, chain: Chain | None, name: str) -> Arm:
 
 def _estimand(file: AnalysisFile) -> Estimand:
     asked = file.estimand
-    labels = set(file.arms.ai)
-    if isinstance(asked.arm_weights, dict):
-        strange = sorted(set(asked.arm_weights) - labels)
-        if strange:
-            raise AnalysisError(
-                Fault(
-                    "this is no analysed arm", nearest(strange[0], labels), place=f"estimand.arm_weights.{strange[0]}"
-                )
-            )
     return Estimand(asked.items, asked.item_weights, asked.arm_weights, asked.non_users)
 
 
-def run_analysis(analysis: Analysis | Path | str, *, inputs: Inputs | None = None) -> GapDecomposition:
+def run_analysis(analysis: Analysis | Path | str) -> GapDecomposition:
     """Read everything an analysis names, estimate, decompose and check.
 
     Parameters
     ----------
     analysis : Analysis or path
-    inputs : Inputs, optional
-        As `read_inputs` gave them, to save reading twice.
 
     Returns
     -------
@@ -214,13 +209,13 @@ def run_analysis(analysis: Analysis | Path | str, *, inputs: Inputs | None = Non
         Every fault of the inputs, or what the estimator cannot do with them.
     """
     one = analysis if isinstance(analysis, Analysis) else read_analysis(analysis)
-    read = inputs or read_inputs(one)
+    read = read_inputs(one)
     asked = one.file.frequentist
     try:
         estimates = estimate_frequentist(read.scores, read.estimand, asked.covariance, asked.small_sample, asked.level)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RctgapWarning)
-            result = decompose(estimates, read.estimand, read.card, title=one.file.title)
+            result = decompose(estimates, read.estimand, read.card, title=one.title)
     except RctgapError as error:
         raise error.at(str(one.path)) from None
     settings = replace(
@@ -228,7 +223,7 @@ def run_analysis(analysis: Analysis | Path | str, *, inputs: Inputs | None = Non
         suppress_below=one.file.suppress_below,
         allow_mixed_systems=one.file.allow_mixed_systems,
     )
-    return checked(replace(result, settings=settings))
+    return checked(replace(result, settings=settings, checks=()))
 
 
 def input_files(analysis: Analysis) -> Iterator[tuple[str, Path]]:

@@ -137,11 +137,29 @@ class Frequentist(_Part):
     bootstrap: Later = None
 
 
+class Bayesian(_Part):
+    """Settings of a posterior."""
+
+    model: Literal["bootstrap", "hierarchical"] = "hierarchical"
+    draws: int = pydantic.Field(default=1000, ge=1)
+    tune: int = pydantic.Field(default=1000, ge=1)
+    chains: int = pydantic.Field(default=4, ge=1)
+    level: float = pydantic.Field(default=0.95, gt=0, lt=1)
+    priors: dict[str, Any] = {}
+
+
+class Staged(_Part):
+    """Settings of a staged evaluation."""
+
+    margin: float = pydantic.Field(default=0.05, gt=0, lt=1)
+    alpha: float = pydantic.Field(default=0.05, gt=0, lt=0.5)
+
+
 class AnalysisFile(_Part):
     """The whole file; `bayesian` and `staged` are settings of other commands and change nothing here."""
 
     schema_: Literal["rctgap/analysis/1"] = pydantic.Field(alias="schema")
-    title: str = pydantic.Field(min_length=1)
+    title: str = ""
     card: str | None = None
     dictionary: str | None = None
     data: Data
@@ -154,8 +172,8 @@ class AnalysisFile(_Part):
     covariates: Later = None
     estimand: EstimandEntry
     frequentist: Frequentist = Frequentist()
-    bayesian: dict[str, Any] = {}
-    staged: dict[str, Any] = {}
+    bayesian: Bayesian = Bayesian()
+    staged: Staged = Staged()
     allow_mixed_systems: bool = False
     suppress_below: int = pydantic.Field(default=5, ge=0)
     seed: int | None = None

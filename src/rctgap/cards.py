@@ -286,7 +286,8 @@ def check_card(card: BenchmarkCard) -> tuple[CardNote, ...]:
     unanswered: benchmark_name is empty.
     """
     notes = [CardNote("departure", sentence) for sentence in card.departures]
-    missing = (name for name in DEFAULT_ASSUMPTIONS if name not in card.ids)
+    stated = {*card.ids, *(f"{one.family}.{one.key}" for one in card.assumptions)}
+    missing = (name for name in DEFAULT_ASSUMPTIONS if name not in stated)
     notes.extend(
         CardNote("missing", f"{name} is not stated, one of the format's five assumptions.") for name in missing
     )

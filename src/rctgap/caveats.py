@@ -31,11 +31,15 @@ def coverage_limits(estimates: StageEstimates, others: Sequence[StageEstimates] 
 
 
 def _item_limits(estimates: StageEstimates) -> Iterable[str]:
-    if estimates.statistics.by_item is None:
+    found = estimates.statistics
+    if found.by_item is None:
         return
     level = f"{100 * estimates.level:.0f} %"
     size = _effective_items(estimates)
-    if round(size, 1) < FEW_ITEMS:
+    count = found.by_item.multiplicity.size
+    if count < FEW_ITEMS:
+        yield f"there are {count} items: the simulations behind these intervals start at ten; read them with care."
+    elif round(size, 1) < FEW_ITEMS:
         yield (
             f"the item mix is worth {size:.1f} equally weighted items. At a 6:1 mix of ten items "
             f"simulated {level} intervals covered 83 to 90 %; read them as too narrow."

@@ -103,7 +103,7 @@ def decompose(analysis: Path, method: str, out: Path | None, allow_outside: bool
         from rctgap.runs import run_to_folder  # noqa: PLC0415 - heavy
 
         read = read_analysis(analysis, allow_outside=allow_outside)
-        folder = out or Path("results") / _slug(read.file.title)
+        folder = out or Path("results") / _slug(read.title)
         result = run_to_folder(read, folder)
         if not quiet:
             click.echo(result)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from rctgap.cards import BenchmarkCard
 from rctgap.caveats import coverage_limits, standing_notes
+from rctgap.checks import checked
 from rctgap.errors import EstimandError, EstimationError, Fault, RctgapWarning
 from rctgap.estimands import Estimand
 from rctgap.estimates import StageEstimates
@@ -98,7 +99,7 @@ def decompose(
     )
     if limits:
         warnings.warn("\n".join(limits), RctgapWarning, stacklevel=2)
-    return replace(result, assumptions=assumption_rows(result, scores.chain, card))
+    return checked(replace(result, assumptions=assumption_rows(result, scores.chain, card), card=card))
 
 
 def _companions(estimates: StageEstimates) -> tuple[list[StageEstimates], list[str]]:

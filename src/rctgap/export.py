@@ -14,9 +14,9 @@ from typing import Any
 import pydantic
 import yaml
 
-from rctgap.cards import BenchmarkCard
 from rctgap.checks import checked
 from rctgap.errors import Fault, OutputError
+from rctgap.manifest import manifest_of
 from rctgap.results import (
     AssumptionRow,
     AttritionRow,
@@ -112,7 +112,6 @@ def write_result(
     result: GapDecomposition,
     place: Path,
     *,
-    card: BenchmarkCard | None = None,
     manifest: Mapping[str, Any] | None = None,
 ) -> GapDecomposition:
     """Write every file of a result into an empty folder; returns the result as it was written."""
@@ -120,11 +119,10 @@ def write_result(
     for name, (file, kind) in _TABLES.items():
         _write_csv(place / file, getattr(shown, name), kind)
     _write_json(place / "result.json", _document(shown))
-    if card is not None:
-        text = yaml.safe_dump(_plain(card.document), sort_keys=False, allow_unicode=True, width=100)
+    if result.card is not None:
+        text = yaml.safe_dump(_plain(result.card.document), sort_keys=False, allow_unicode=True, width=100)
         (place / "card.yaml").write_text(text, encoding="utf-8")
-    if manifest is not None:
-        _write_json(place / "manifest.json", dict(manifest))
+    _write_json(place / "manifest.json", dict(manifest or manifest_of(shown)))
     return shown
 
 

@@ -8,7 +8,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rctgap.analysis import Analysis, document_of, input_files
 from rctgap.documents import sha256
 from rctgap.results import GapDecomposition
 
@@ -17,16 +16,34 @@ __all__ = ["manifest_of"]
 PACKAGES = ("rctgap", "numpy", "pandas", "scipy", "statsmodels", "pandera", "pyarrow")
 
 
-def manifest_of(analysis: Analysis, result: GapDecomposition) -> Mapping[str, Any]:
-    """Everything needed to make a result again, without the clock and without absolute paths."""
+def manifest_of(
+    result: GapDecomposition,
+    inputs: Mapping[str, Path] | None = None,
+    *,
+    analysis: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """What is needed to make a result again, without the clock and without absolute paths.
+
+    Parameters
+    ----------
+    result : GapDecomposition
+    inputs : mapping of role to Path, optional
+        Files behind the result; its git revision is that of the first one's folder.
+    analysis : mapping, optional
+        The analysis as plain values.
+    seed : int, optional
+    """
+    files = dict(inputs or {})
     settings = result.settings
     return {
         "schema": "rctgap/manifest/1",
-        "inputs": [{"role": role, "file": path.name, "sha256": sha256(path)} for role, path in input_files(analysis)],
-        "analysis": document_of(analysis),
+        "inputs": [{"role": role, "file": path.name, "sha256": sha256(path)} for role, path in files.items()],
+        "analysis": dict(analysis or {}),
+        "card": None if result.card is None else {"name": result.card.name, "sha256": result.card.sha256},
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
-        "git_revision": _revision(analysis.path.parent),
-        "seed": analysis.file.seed,
+        "git_revision": _revision(next(iter(files.values())).parent) if files else "",
+        "seed": seed,
         "sampler": None,
         "interval": {"level": settings.level, "kinds": sorted({row.interval for row in result.main() if row.interval})},
         "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],

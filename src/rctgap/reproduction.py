@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rctgap.analysis import read_analysis, read_inputs, run_analysis
+from rctgap.analysis import read_analysis, run_analysis
 from rctgap.datasets import folder as embedded_folder
 from rctgap.datasets.raman2026 import CHAINS
 from rctgap.datasets.raman2026.authors_files import FILES, differences, tables_from
@@ -15,9 +15,9 @@ from rctgap.documents import sha256
 from rctgap.errors import DataError, RctgapError
 from rctgap.export import Index, replacing, write_index, write_result
 from rctgap.files import read_table
-from rctgap.manifest import manifest_of
 from rctgap.report import write_report
 from rctgap.results import CheckResult, GapDecomposition
+from rctgap.runs import run_manifest
 from rctgap.tables import interval, percent
 
 __all__ = ["Reproduction", "reproduce"]
@@ -100,14 +100,13 @@ def _chain(
     name: str, source: Path, place: Path, check: CheckResult | None, extra: Sequence[Mapping[str, str]]
 ) -> GapDecomposition:
     analysis = read_analysis(source / f"{name}.yaml")
-    inputs = read_inputs(analysis)
-    result = run_analysis(analysis, inputs=inputs)
+    result = run_analysis(analysis)
     if check is not None:
         result = replace(result, checks=(*result.checks, check))
-    manifest = dict(manifest_of(analysis, result))
+    manifest = run_manifest(analysis, result)
     manifest["inputs"] = [*manifest["inputs"], *extra]
     (place / name).mkdir()
-    return write_result(result, place / name, card=inputs.card, manifest=manifest)
+    return write_result(result, place / name, manifest=manifest)
 
 
 @contextmanager

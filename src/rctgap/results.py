@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from rctgap.cards import BenchmarkCard
     from rctgap.estimates import StageEstimates
 
 __all__ = [
@@ -246,6 +247,7 @@ class GapDecomposition:
     notes: tuple[str, ...]
     checks: tuple[CheckResult, ...] = ()
     estimates: "StageEstimates | None" = field(default=None, compare=False, repr=False)
+    card: "BenchmarkCard | None" = field(default=None, compare=False, repr=False)
 
     def tidy(self) -> "pd.DataFrame":
         """Every component, gap, effect and conditional as one frame, one row each (columns of components.csv)."""

@@ -1,14 +1,15 @@
 """A whole run: analysis in, result folder with its report out."""
 
 from pathlib import Path
+from typing import Any
 
-from rctgap.analysis import Analysis, read_inputs, run_analysis
+from rctgap.analysis import Analysis, document_of, input_files, run_analysis
 from rctgap.export import replacing, write_result
 from rctgap.manifest import manifest_of
 from rctgap.report import write_report
 from rctgap.results import GapDecomposition
 
-__all__ = ["run_to_folder", "write_run"]
+__all__ = ["run_manifest", "run_to_folder", "write_run"]
 
 
 def run_to_folder(analysis: Analysis, folder: Path) -> GapDecomposition:
@@ -21,6 +22,11 @@ def run_to_folder(analysis: Analysis, folder: Path) -> GapDecomposition:
 
 def write_run(analysis: Analysis, place: Path) -> GapDecomposition:
     """Run an analysis and write its files, without the report, into an empty folder."""
-    inputs = read_inputs(analysis)
-    result = run_analysis(analysis, inputs=inputs)
-    return write_result(result, place, card=inputs.card, manifest=manifest_of(analysis, result))
+    result = run_analysis(analysis)
+    return write_result(result, place, manifest=run_manifest(analysis, result))
+
+
+def run_manifest(analysis: Analysis, result: GapDecomposition) -> dict[str, Any]:
+    """The manifest of an analysis that was run from files."""
+    inputs = dict(input_files(analysis))
+    return manifest_of(result, inputs, analysis=document_of(analysis), seed=analysis.file.seed)

@@ -162,6 +162,10 @@ class Chain:
         """Complete stages given without transitions by those that the default stage names imply."""
         if isinstance(stages, Chain):
             return stages
+        if not all(isinstance(stage, Stage) for stage in stages):
+            raise AnalysisError(
+                Fault("a stage is not a Stage", "Give Stage records, such as Stage('decision')", place="stages")
+            )
         return cls(tuple(stages), tuple(transitions) or _implied(stages))
 
 

@@ -8,7 +8,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from rctgap.analysis import read_inputs
+from rctgap.analysis import run_analysis
 
 CHAINS = [
     "as-published",
@@ -232,9 +232,9 @@ def test_a_crash_in_the_middle_leaves_the_older_folder(embedded, tmp_path, e2e, 
     def broken(analysis):
         if analysis.path.stem == "gpt-4o":
             raise RuntimeError("a crash")
-        return read_inputs(analysis)
+        return run_analysis(analysis)
 
-    monkeypatch.setattr("rctgap.reproduction.read_inputs", broken)
+    monkeypatch.setattr("rctgap.reproduction.run_analysis", broken)
     found = e2e.run("reproduce", "raman2026", "--out", tmp_path / "out")
     assert found.exit_code == 1
     assert e2e.tree(tmp_path) == before

@@ -58,6 +58,7 @@ def test_every_file_is_there_and_in_strict_json(folder):
         "checks.csv",
         "components.csv",
         "effects.csv",
+        "manifest.json",
         "result.json",
         "shares.csv",
         "stages.csv",

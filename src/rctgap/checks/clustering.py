@@ -15,4 +15,11 @@ def clustering(result: GapDecomposition) -> CheckResult:
             "Participants are not identified: answers of one person could not be tied, and intervals over answers are "
             "too narrow if they agree more than answers of different people.",
         )
+    if result.settings.covariance in ("robust", "item"):
+        return CheckResult(
+            "clustering",
+            "warning",
+            "",
+            f"Participants are identified, and covariance `{result.settings.covariance}` does not tie their answers.",
+        )
     return CheckResult("clustering", "pass", "", f"Answers are tied to {result.settings.n_participants} participants.")

@@ -33,6 +33,7 @@ FILES: Mapping[str, Sequence[str]] = {
     SCENARIOS: ("scenario_id", "condition", "urgency"),
 }
 
+BOT_COUNT = "differential_correct_bot_count"
 LAST_GPT4O_ROW = 1800
 MODELS = {"GPT 4o": "GPT-4o"}
 OTHER_MODELS = ("Llama 3 70B", "Command R+")
@@ -42,7 +43,7 @@ FLAGS = {
     SCORED: ("correct", "differential_correct", "differential_correct_any", "differential_correct_bot"),
     ALONE: ("reverse", "differential_correct"),
 }
-TRUE, FALSE = ("True", "true", "1", "1.0"), ("False", "false", "0", "0.0")
+TRUE, FALSE = ("true", "1", "1.0"), ("false", "0", "0.0")
 
 
 def tables_from(folder: Path) -> Mapping[str, pd.DataFrame]:
@@ -122,7 +123,10 @@ def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     if faults:
         raise DataError(*faults)
     place = [header.index(name) for name in columns]
-    return pd.DataFrame([[row[one] for one in place] for row in rows], columns=list(columns), dtype=str)
+    frame = pd.DataFrame([[row[one] for one in place] for row in rows], columns=list(columns), dtype=str)
+    for name in {"id", "scenario_id"} & set(columns):
+        frame[name] = frame[name].str.removesuffix(".0")
+    return frame
 
 
 def _check_keys(raw: Mapping[str, pd.DataFrame], folder: Path) -> None:
@@ -162,14 +166,22 @@ def _check_flags(raw: Mapping[str, pd.DataFrame], folder: Path) -> None:
         )
         for name, columns in FLAGS.items()
         for column in columns
-        for row in np.flatnonzero(~raw[name][column].isin([*TRUE, *FALSE]).to_numpy())[:5]
+        for row in np.flatnonzero(_no_flag(raw[name], column).to_numpy())[:5]
     ]
     if faults:
         raise DataError(*faults)
 
 
+def _no_flag(frame: pd.DataFrame, column: str) -> "pd.Series[bool]":
+    """Values that are neither true nor false; the bot's side is blank where there was no bot."""
+    wrong = ~frame[column].str.lower().isin([*TRUE, *FALSE])
+    if BOT_COUNT in frame.columns and column != "differential_correct":
+        wrong &= ~((frame[BOT_COUNT].str.strip() == "") & (frame[column].str.strip() == ""))
+    return wrong
+
+
 def _flag(frame: pd.DataFrame, column: str) -> "pd.Series[str]":
-    return frame[column].isin(TRUE).map({True: "1", False: "0"})
+    return frame[column].str.lower().isin(TRUE).map({True: "1", False: "0"})
 
 
 def _trial(raw: Mapping[str, pd.DataFrame], folder: Path) -> pd.DataFrame:

@@ -174,7 +174,7 @@ class _Long:
         column, weights = self.column[where], weight[where]
         place, shape = (label[where], column), (multiplicity.size, self.width)
         residuals = sp.coo_array((weights * (self.value[where] - centre[column]), place), shape).tocsr()
-        return Units(residuals, sp.coo_array((weights, place), shape).tocsr(), multiplicity)
+        return Units(residuals, sp.coo_array((weights, place), shape).tocsr(), multiplicity, self.sizes)
 
     def patterns(self, centre: Array, counts: "pd.Series[float]", *, runs: bool) -> Units:
         """Each row of a block a unit that stands for `count` alike ones."""

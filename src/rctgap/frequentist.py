@@ -179,23 +179,22 @@ def covariance_of(estimates: StageEstimates, rows: Array) -> Covariance:
                 _identified(found.participants), found.runs, found.cells, quantities, estimates.small_sample
             )
         case "item":
-            return variance.items(_identified(found.by_item), found.cells, quantities)
+            return variance.items(_identified(found.by_item), quantities)
         case "cluster2":
             return variance.two_way(
                 _identified(found.by_item),
                 _identified(found.item_participants),
                 found.item_answers,
-                found.cells,
                 quantities,
             )
 
 
-def units_of(estimates: StageEstimates) -> Units:
-    """The independent units of the covariance, answers or participants or items, with the benchmark's."""
+def units_of(estimates: StageEstimates) -> tuple[Units, ...]:
+    """The independent units of the covariance: answers or participants, and the benchmark's runs; or items."""
     found = estimates.statistics
     if estimates.estimand.items == "random":
-        return _identified(found.by_item)
-    return found.runs.stacked_on(found.answers if estimates.covariance == "robust" else _identified(found.participants))
+        return (_identified(found.by_item),)
+    return (found.answers if estimates.covariance == "robust" else _identified(found.participants), found.runs)
 
 
 def _identified(units: Units | None) -> Units:

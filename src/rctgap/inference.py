@@ -1,7 +1,7 @@
 """Linear quantities with their intervals, at the boundary too: no interval has zero width."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from rctgap.estimands import Conditional, MomentKey
 from rctgap.estimates import StageEstimates
 from rctgap.frequentist import covariance_of, units_of
 from rctgap.intervals import Interval, ShareSet, critical_value, delta_share, fieller, max_t, mover, symmetric, wilson
-from rctgap.variance import Covariance, effective_size, entering
+from rctgap.variance import Covariance, Units, effective_size, entering
 
 __all__ = ["Linear", "Share", "conditional", "linear", "shares", "simultaneous"]
 
@@ -70,8 +70,8 @@ def _present(estimates: StageEstimates, quantities: Sequence[Mapping[MomentKey, 
     weights = rows @ estimates.statistics.loading
     size = entering(estimates.statistics.answers, weights) + entering(estimates.statistics.runs, weights)
     units = units_of(estimates)
-    effective = effective_size(units, estimates.statistics.cells, weights)
-    alone = _resting_on_one(estimates, entering(units, estimates.statistics.loading))
+    effective = effective_size(units, weights)
+    alone = _resting_on_one(estimates, units, {key for one in quantities for key in one})
     return [
         _one(estimates, coefficients, float(values[q]), covariance, q, round(size[q]), float(effective[q]), alone)
         for q, coefficients in enumerate(quantities)
@@ -117,9 +117,14 @@ def _notes(covariance: Covariance, q: int, df: float, interval: Interval) -> tup
     return tuple(notes)
 
 
-def _resting_on_one(estimates: StageEstimates, units: Array) -> frozenset[MomentKey]:
+def _resting_on_one(
+    estimates: StageEstimates, blocks: Sequence[Units], keys: Collection[MomentKey]
+) -> frozenset[MomentKey]:
     """Moments behind which one unit stands: its own variation cannot be seen."""
-    return frozenset(key for key, count in zip(estimates.statistics.moments, units, strict=True) if count == 1)
+    wanted = list(keys)
+    loading = estimates.statistics.loading[[estimates.keys[key] for key in wanted]]
+    units = np.sum([entering(one, loading) for one in blocks], axis=0)
+    return frozenset(key for key, count in zip(wanted, units, strict=True) if count == 1)
 
 
 def _no_variance(
@@ -183,7 +188,7 @@ def _boundary(
 
 def _stage_wilson(estimates: StageEstimates, key: MomentKey) -> Interval:
     weights = estimates.row({key: 1.0})[None, :] @ estimates.statistics.loading
-    size = effective_size(units_of(estimates), estimates.statistics.cells, weights)
+    size = effective_size(units_of(estimates), weights)
     return wilson(min(max(estimates.value(key), 0.0), 1.0), float(size[0]), estimates.level)
 
 
@@ -205,9 +210,7 @@ def conditional(estimates: StageEstimates, ratio: Conditional) -> Linear:
     if slope.std_error is None:
         return Linear(value, n=n, clusters=slope.clusters, notes=slope.notes)
     if slope.std_error <= EDGE:
-        size = effective_size(
-            units_of(estimates), estimates.statistics.cells, given[None, :] @ estimates.statistics.loading
-        )
+        size = effective_size(units_of(estimates), given[None, :] @ estimates.statistics.loading)
         interval = wilson(min(max(value, 0.0), 1.0), float(size[0]) * bottom, estimates.level)
     else:
         df = math.inf if slope.df is None else slope.df

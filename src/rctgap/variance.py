@@ -7,7 +7,9 @@ the influence of unit `u` on it is ``sum_c w_c / n_c * f_uc * S_uc``, with `S` t
 residuals in the cell and `f` its small-sample correction.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -38,9 +40,9 @@ SLACK = 1e-10
 _LEVERAGE_POWER: dict[str, float] = {"CR0": 0.0, "CR1": 0.0, "CR2": 0.5, "CR3": 1.0}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Units:
-    """What each unit holds in each cell.
+    """What each unit holds in each cell; what does not depend on the quantity asked for is worked out once.
 
     Attributes
     ----------
@@ -50,11 +52,14 @@ class Units:
         Number of those scores, with the same sparsity as `residuals`.
     multiplicity : ndarray, shape (U,)
         How many alike units the row stands for.
+    cell_size : ndarray, shape (C,)
+        Scores in the cell, of all units.
     """
 
     residuals: sp.csr_array
     sizes: sp.csr_array
     multiplicity: Array
+    cell_size: Array
 
     def stacked_on(self, other: "Units") -> "Units":
         """Both sets of units as one, their cells shared."""
@@ -62,7 +67,45 @@ class Units:
             sp.vstack([other.residuals, self.residuals], format="csr"),
             sp.vstack([other.sizes, self.sizes], format="csr"),
             np.concatenate([other.multiplicity, self.multiplicity]),
+            self.cell_size,
         )
+
+    @cached_property
+    def present(self) -> sp.csr_array:
+        """1 where the unit has a score in the cell, shape (U, C)."""
+        return self._like(np.ones_like(self.sizes.data))
+
+    @cached_property
+    def share(self) -> sp.csr_array:
+        """Share of the cell's scores that are the unit's, shape (U, C)."""
+        return self._like(self.sizes.data / self._n)
+
+    @cached_property
+    def scaled(self) -> Mapping[str, sp.csr_array]:
+        """Residual sums over the cell size, with the correction of each name, shape (U, C)."""
+        return {name: self._like(self.residuals.data * self._leverage(name) / self._n) for name in _LEVERAGE_POWER}
+
+    @cached_property
+    def adjusted(self) -> tuple[sp.csr_array, sp.csr_array, sp.csr_array]:
+        """Diagonal, overlap and squared cross products of the CR2 residual maker, for `satterthwaite`."""
+        factor = self._leverage("CR2")
+        shared = self._like(factor * self.sizes.data / self._n**1.5)
+        cross = sp.csr_array(shared.T @ sp.diags_array(self.multiplicity) @ shared)
+        return self._like(factor**2 * self.sizes.data / self._n**2), self._like(shared.data**2), cross.power(2)
+
+    @property
+    def _n(self) -> Array:
+        return np.asarray(self.cell_size[self.sizes.indices], dtype=np.float64)
+
+    def _leverage(self, name: str) -> Array:
+        """(1 - m/n)^-power of each entry; a unit that fills its cell has no residual, so 0 (pseudo-inverse)."""
+        power = _LEVERAGE_POWER[name]
+        room = 1.0 - self.sizes.data / self._n
+        with np.errstate(divide="ignore"):
+            return np.where(room > 0, room**-power, 0.0) if power else np.ones_like(room)
+
+    def _like(self, data: Array) -> sp.csr_array:
+        return sp.csr_array((data, self.sizes.indices, self.sizes.indptr), self.sizes.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,25 +169,12 @@ def entering(units: Units, quantities: Array) -> Array:
 
 
 def _touched(units: Units, quantities: Array) -> Array:
-    present = sp.csr_array((np.ones_like(units.sizes.data), units.sizes.indices, units.sizes.indptr), units.sizes.shape)
-    return np.asarray((present @ (quantities != 0).T.astype(np.float64)) > 0, dtype=np.float64)
+    return np.asarray((units.present @ (quantities != 0).T.astype(np.float64)) > 0, dtype=np.float64)
 
 
-def _leverage(units: Units, cells: Cells, power: float) -> Array:
-    """(1 - m/n)^-power for each stored entry; a unit that fills its cell has no residual, so 0 (pseudo-inverse)."""
-    room = 1.0 - units.sizes.data / cells.size[units.sizes.indices]
-    with np.errstate(divide="ignore"):
-        return np.where(room > 0, room**-power, 0.0) if power else np.ones_like(room)
-
-
-def _scaled(units: Units, cells: Cells, power: float) -> sp.csr_array:
-    data = units.residuals.data * _leverage(units, cells, power) / cells.size[units.residuals.indices]
-    return sp.csr_array((data, units.residuals.indices, units.residuals.indptr), units.residuals.shape)
-
-
-def _outer(units: Units, cells: Cells, quantities: Array, power: float = 0.0) -> Array:
+def _outer(units: Units, quantities: Array, correction: str = "CR0") -> Array:
     """Sum over units of the outer product of their influence on the quantities, shape (Q, Q)."""
-    influence = _scaled(units, cells, power) @ quantities.T
+    influence = units.scaled[correction] @ quantities.T
     return np.asarray((influence * units.multiplicity[:, None]).T @ influence)
 
 
@@ -155,7 +185,7 @@ def _ratio(count: Array, lost: Array | float = 1.0) -> Array:
         return np.where(count == 0, 0.0, np.where(left > 0, count / left, np.nan))
 
 
-def satterthwaite(units: Units, cells: Cells, quantities: Array) -> Array:
+def satterthwaite(units: Units, quantities: Array) -> Array:
     """Bell-McCaffrey degrees of freedom of CR2 under the identity working model.
 
     With disjoint cell dummies the adjusted residual maker has inner products
@@ -164,7 +194,7 @@ def satterthwaite(units: Units, cells: Cells, quantities: Array) -> Array:
 
     Parameters
     ----------
-    units, cells : Units, Cells
+    units : Units
     quantities : ndarray, shape (Q, C)
 
     Returns
@@ -177,18 +207,11 @@ def satterthwaite(units: Units, cells: Cells, quantities: Array) -> Array:
     Bell and McCaffrey (2002), Survey Methodology 28(2); Pustejovsky and Tipton (2018),
     doi 10.1080/07350015.2016.1247004.
     """
-    factor = _leverage(units, cells, _LEVERAGE_POWER["CR2"])
-    columns, pointer, shape = units.sizes.indices, units.sizes.indptr, units.sizes.shape
-    n = cells.size[columns]
-    weight = units.multiplicity
-    own = sp.csr_array((factor**2 * units.sizes.data / n**2, columns, pointer), shape)
-    shared = sp.csr_array((factor * units.sizes.data / n**1.5, columns, pointer), shape)
-    cross = sp.csr_array(shared.T @ sp.diags_array(weight) @ shared)
-    squared = quantities**2
-    diagonal = own @ squared.T
-    overlap = sp.csr_array((shared.data**2, columns, pointer), shape) @ squared.T
+    own, shared, cross = units.adjusted
+    weight, squared = units.multiplicity, quantities**2
+    diagonal, overlap = own @ squared.T, shared @ squared.T
     trace = weight @ (diagonal - overlap)
-    inner = np.sum((cross.power(2) @ squared.T).T * squared, axis=1)
+    inner = np.sum((cross @ squared.T).T * squared, axis=1)
     trace_of_square = weight @ (diagonal**2 - 2 * diagonal * overlap) + inner
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(trace_of_square > 0, trace**2 / trace_of_square, np.nan)
@@ -220,7 +243,7 @@ def robust(answers: Units, runs: Units, cells: Cells, quantities: Array) -> Cova
 
 def _hc1(units: Units, cells: Cells, quantities: Array) -> Part:
     factor = _ratio(entering(units, quantities), _design_cells(units, cells, quantities))
-    return Part(_outer(units, cells, quantities), factor)
+    return Part(_outer(units, quantities), factor)
 
 
 def cluster(participants: Units, runs: Units, cells: Cells, quantities: Array, small_sample: SmallSample) -> Covariance:
@@ -235,8 +258,8 @@ def cluster(participants: Units, runs: Units, cells: Cells, quantities: Array, s
     Cameron and Miller (2015), doi 10.3368/jhr.50.2.317; Pustejovsky and Tipton (2018),
     doi 10.1080/07350015.2016.1247004.
     """
-    trial, trial_df = _clustered(participants, cells, quantities, small_sample)
-    alone, alone_df = _clustered(runs, cells, quantities, small_sample)
+    trial, trial_df = _clustered(participants, quantities, small_sample)
+    alone, alone_df = _clustered(runs, quantities, small_sample)
     if small_sample == "CR1":
         alone = _hc1(runs, cells, quantities)
     df = _welch(_diagonal(trial), trial_df, _diagonal(alone), alone_df)
@@ -248,32 +271,32 @@ def _diagonal(part: Part) -> Array:
     return np.asarray(part.factor * np.diag(part.matrix), dtype=np.float64)
 
 
-def _clustered(units: Units, cells: Cells, quantities: Array, small_sample: SmallSample) -> tuple[Part, Array]:
+def _clustered(units: Units, quantities: Array, small_sample: SmallSample) -> tuple[Part, Array]:
     count = entering(units, quantities)
-    matrix = _outer(units, cells, quantities, _LEVERAGE_POWER[small_sample])
+    matrix = _outer(units, quantities, small_sample)
     enough = np.where(count == 1, np.nan, 1.0)
     factor = _ratio(count) if small_sample == "CR1" else enough
-    df = satterthwaite(units, cells, quantities) if small_sample == "CR2" else np.maximum(count - 1, 0.0)
+    df = satterthwaite(units, quantities) if small_sample == "CR2" else np.maximum(count - 1, 0.0)
     return Part(matrix, factor), df
 
 
-def items(units: Units, cells: Cells, quantities: Array) -> Covariance:
+def items(units: Units, quantities: Array) -> Covariance:
     """Items drawn from a population: S/(S - 1) times the summed squares of item influences, t(S - 1)."""
     count = entering(units, quantities)
-    part = Part(_outer(units, cells, quantities), _ratio(count))
+    part = Part(_outer(units, quantities), _ratio(count))
     return Covariance((part,), np.maximum(count - 1, 0.0), count, np.zeros(count.shape, dtype=np.bool_))
 
 
-def two_way(by_item: Units, by_participant: Units, by_answer: Units, cells: Cells, quantities: Array) -> Covariance:
+def two_way(by_item: Units, by_participant: Units, by_answer: Units, quantities: Array) -> Covariance:
     """Items and participants both drawn: item plus participant minus answer variance, never below the item part.
 
     References
     ----------
     Cameron, Gelbach and Miller (2011), doi 10.1198/jbes.2010.07136.
     """
-    base = items(by_item, cells, quantities)
+    base = items(by_item, quantities)
     extra = [
-        Part(_outer(units, cells, quantities), sign * _ratio(entering(units, quantities)))
+        Part(_outer(units, quantities), sign * _ratio(entering(units, quantities)))
         for units, sign in ((by_participant, 1.0), (by_answer, -1.0))
     ]
     gain = np.asarray(sum(_diagonal(part) for part in extra), dtype=np.float64)
@@ -284,16 +307,14 @@ def two_way(by_item: Units, by_participant: Units, by_answer: Units, cells: Cell
     return Covariance((*base.parts, *kept), base.df, base.clusters, floored)
 
 
-def effective_size(units: Units, cells: Cells, quantities: Array) -> Array:
-    """Kish's effective number of units, 1 / sum of squared unit weights, shape (Q,).
+def effective_size(blocks: Sequence[Units], quantities: Array) -> Array:
+    """Kish's effective number of units, 1 / sum of squared unit weights, over blocks of units, shape (Q,).
 
     The design effect is taken at its worst, scores of one unit being alike, because a stage
     without variation cannot show its own.
     """
-    share = sp.csr_array(
-        (units.sizes.data / cells.size[units.sizes.indices], units.sizes.indices, units.sizes.indptr), units.sizes.shape
-    )
-    weights = share @ np.abs(quantities).T
-    total = units.multiplicity @ weights
+    weights = [units.share @ np.abs(quantities).T for units in blocks]
+    total = sum(units.multiplicity @ one for units, one in zip(blocks, weights, strict=True))
+    squares = sum(units.multiplicity @ one**2 for units, one in zip(blocks, weights, strict=True))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(total > 0, total**2 / (units.multiplicity @ weights**2), 0.0)
+        return np.asarray(np.where(total > 0, total**2 / squares, 0.0), dtype=np.float64)

@@ -13,7 +13,7 @@ PEOPLE = np.array([0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4, 5, 5, 6])
 PLACES = np.array([0, 1, 2, 0, 1, 0, 0, 1, 1, 2, 2, 0, 2, 1])
 SCORES = DRAW.random(PEOPLE.size).round(2)
 WEIGHTS = np.array([[0.5, 0.5, -1.0], [1.0, 0.0, 0.0], [0.2, -0.3, 0.7]])
-NOBODY = Units(sp.csr_array((0, 3)), sp.csr_array((0, 3)), np.zeros(0))
+NOBODY = Units(sp.csr_array((0, 3)), sp.csr_array((0, 3)), np.zeros(0), np.ones(3))
 
 
 def means(people=PEOPLE, scores=SCORES, keep=None):
@@ -26,7 +26,7 @@ def units(labels, scores=SCORES, places=PLACES, width=3):
     shape = (labels.max() + 1, width)
     residuals = sp.coo_array((scores - centre[places], (labels, places)), shape).tocsr()
     sizes = sp.coo_array((np.ones(labels.size), (labels, places)), shape).tocsr()
-    return Units(residuals, sizes, np.ones(shape[0]))
+    return Units(residuals, sizes, np.ones(shape[0]), np.bincount(places, minlength=width).astype(float))
 
 
 def cells(places=PLACES, width=3):
@@ -81,13 +81,13 @@ def test_cr2_and_satterthwaite_are_those_of_the_dense_matrices(row):
     found = clustered("CR2", WEIGHTS[[row]])
     assert found.variance[0] == pytest.approx(expected, rel=1e-12)
     assert found.df[0] == pytest.approx(df, rel=1e-10)
-    assert variance.satterthwaite(units(PEOPLE), cells(), WEIGHTS[[row]])[0] == pytest.approx(df, rel=1e-10)
+    assert variance.satterthwaite(units(PEOPLE), WEIGHTS[[row]])[0] == pytest.approx(df, rel=1e-10)
 
 
 def test_satterthwaite_of_one_mean_of_equal_clusters_is_one_less_than_their_number():
     labels, places = np.repeat(np.arange(6), 2), np.zeros(12, dtype=int)
     found = units(labels, DRAW.random(12), places, 1)
-    df = variance.satterthwaite(found, cells(places, 1), np.ones((1, 1)))
+    df = variance.satterthwaite(found, np.ones((1, 1)))
     assert df[0] == pytest.approx(5)
 
 
@@ -117,14 +117,16 @@ def test_a_row_that_stands_for_many_equals_the_many():
     values = np.array([1.0, 0.0, 1.0, 1.0, 0.0])
     places = np.zeros(5, dtype=int)
     many = units(np.arange(5), values, places, 1)
-    few = Units(sp.csr_array(np.array([[0.4], [-0.6]])), sp.csr_array(np.ones((2, 1))), np.array([3.0, 2.0]))
+    few = Units(
+        sp.csr_array(np.array([[0.4], [-0.6]])), sp.csr_array(np.ones((2, 1))), np.array([3.0, 2.0]), np.array([5.0])
+    )
     one = np.ones((1, 1))
     for kind in ("CR1", "CR2", "CR3"):
-        empty = Units(sp.csr_array((0, 1)), sp.csr_array((0, 1)), np.zeros(0))
+        empty = Units(sp.csr_array((0, 1)), sp.csr_array((0, 1)), np.zeros(0), np.array([5.0]))
         left, right = (variance.cluster(empty, which, cells(places, 1), one, kind) for which in (many, few))
         assert left.variance[0] == pytest.approx(right.variance[0], rel=1e-12)
         assert left.df[0] == pytest.approx(right.df[0], rel=1e-12)
-    assert variance.effective_size(few, cells(places, 1), one)[0] == pytest.approx(5)
+    assert variance.effective_size([few], one)[0] == pytest.approx(5)
 
 
 def test_trial_and_benchmark_add_and_take_welchs_degrees_of_freedom():
@@ -134,11 +136,13 @@ def test_trial_and_benchmark_add_and_take_welchs_degrees_of_freedom():
         sp.csr_array(sp.hstack([trial.residuals, sp.csr_array((4, 1))])),
         sp.csr_array(sp.hstack([trial.sizes, sp.csr_array((4, 1))])),
         trial.multiplicity,
+        np.array([4.0, 3.0]),
     )
     runs = Units(
         sp.csr_array(np.array([[0, 1 / 3], [0, -2 / 3], [0, 1 / 3]])),
         sp.csr_array(np.array([[0, 1.0], [0, 1.0], [0, 1.0]])),
         np.ones(3),
+        np.array([4.0, 3.0]),
     )
     found = variance.cluster(trial, runs, Cells(np.array([4.0, 3.0]), np.arange(2)), np.array([[1.0, -1.0]]), "CR2")
     v_trial, v_runs = np.var([1, 0, 0, 1], ddof=1) / 4, np.var([1, 0, 1], ddof=1) / 3
@@ -150,14 +154,14 @@ def test_effective_size_by_hand():
     labels, places = np.array([0, 0, 0, 1]), np.zeros(4, dtype=int)
     found = units(labels, DRAW.random(4), places, 1)
     # shares 3/4 and 1/4: 1 / (9/16 + 1/16)
-    assert variance.effective_size(found, cells(places, 1), np.ones((1, 1)))[0] == pytest.approx(1.6)
-    assert variance.effective_size(found, cells(places, 1), -3 * np.ones((1, 1)))[0] == pytest.approx(1.6)
-    assert variance.effective_size(found, cells(places, 1), np.zeros((1, 1)))[0] == 0
+    assert variance.effective_size([found], np.ones((1, 1)))[0] == pytest.approx(1.6)
+    assert variance.effective_size([found], -3 * np.ones((1, 1)))[0] == pytest.approx(1.6)
+    assert variance.effective_size([found], np.zeros((1, 1)))[0] == 0
 
 
 def test_items_variance_and_its_degrees_of_freedom():
     item = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1])
-    found = variance.items(units(item), cells(), WEIGHTS[[1]])
+    found = variance.items(units(item), WEIGHTS[[1]])
     part = SCORES - means()[PLACES]
     sums = [part[(PLACES == 0) & (item == one)].sum() / (PLACES == 0).sum() for one in range(3)]
     present = len(set(item[PLACES == 0]))
@@ -178,7 +182,7 @@ def test_two_way_is_item_plus_participant_minus_answer_or_item_alone():
     item = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1])
     alone = np.arange(PEOPLE.size)
     many = np.vstack([WEIGHTS, np.random.default_rng(1).normal(size=(20, 3))])
-    found = variance.two_way(units(item), units(PEOPLE), units(alone), cells(), many)
+    found = variance.two_way(units(item), units(PEOPLE), units(alone), many)
     floors = []
     for row, weights in enumerate(many):
         by_item = sums(item, weights)

@@ -73,7 +73,7 @@ def benchmark_patterns(trial: TrialData, chain: Chain) -> pd.DataFrame:
         {
             "system": _systems(runs[system], trial)
             if system
-            else pd.Series(stage.system, index=runs.index, dtype="string"),
+            else pd.Series(trial.canonical(stage.system), index=runs.index, dtype="string"),
             "item": runs[item].astype("string") if item else pd.Series(pd.NA, index=runs.index, dtype="string"),
             "count": runs[size[0].name].astype("float64") if (size := table.by_role("count")) else 1.0,
         }

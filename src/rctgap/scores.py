@@ -33,8 +33,8 @@ class StageScores:
     paired : bool
         False where the trial gives marginal (binomial) counts, so that stages of one answer
         cannot be joined.
-    participants, items : bool
-        Whether participants are identified, and which arms' answers carry items.
+    participants : bool
+        Whether every answer's participant is identified.
     attrition : tuple of AttritionStep
     margins : tuple of MarginComparison
     aliases : mapping of str to str
@@ -141,7 +141,8 @@ def _refuse_withheld(trial: TrialData, chain: Chain) -> None:
     """Confidential columns can be neither scores nor systems: both are shown."""
     for stage in chain.stages:
         table = trial.runs_table if stage.source == "benchmark" else trial.table
-        for column in (stage.column, stage.system_column):
+        declared = table.by_role("system") if table else ()
+        for column in (stage.column, stage.system_column, *(one.name for one in declared)):
             field = next((one for one in (table.fields if table else ()) if one.name == column), None)
             if field is not None and (field.withheld or field.role == "participant"):
                 what = f"stage {stage.name!r} takes this column, which is confidential, as its score or system"

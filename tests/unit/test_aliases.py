@@ -83,3 +83,30 @@ def test_loans_and_weights_are_spelt_as_freely():
     gaps = [result.row("gap", arm).estimate for arm in ("llama3", "gpt")]
     assert result.row("gap").estimate == pytest.approx((3 * gaps[0] + gaps[1]) / 4)
     assert result.row("own_query", "gpt").estimate == pytest.approx(0.9 - 0.6)
+
+
+@pytest.mark.filterwarnings("ignore::rctgap.errors.RctgapWarning")
+def test_a_stage_may_name_its_one_system_in_any_spelling():
+    runs = RUNS[RUNS["model"] == "GPT-4o"].drop(columns="model")
+    fields = [one for one in DICTIONARY["tables"]["benchmark"]["fields"] if one["name"] != "model"]
+    tables = DICTIONARY["tables"] | {"benchmark": {"fields": fields}}
+    trial = rg.read_trial(
+        TRIAL, benchmark=runs, dictionary=DICTIONARY | {"tables": tables}, design=rg.Design("control", ["gpt"])
+    )
+    stages = [rg.Stage("benchmark", "benchmark", system="GPT-4o"), rg.Stage("conversation"), rg.Stage("decision")]
+    scores = rg.score_stages(trial, stages)
+    estimand = rg.Estimand(items="fixed")
+    result = rg.decompose(rg.estimate_frequentist(scores, estimand), estimand)
+    assert next(one.status for one in result.checks if one.check == "same_system") == "pass"
+    assert result.row("gap", "gpt").estimate == pytest.approx(0.9 - 0.4)
+
+
+def test_a_confidential_system_column_is_refused_though_no_stage_names_it():
+    tables = {"trial": {"fields": [*DICTIONARY["tables"]["trial"]["fields"]]}}
+    tables["trial"]["fields"].append({"name": "who", "type": "string", "role": "system", "sensitive": True})
+    trial = rg.read_trial(
+        TRIAL.assign(who="secret"), dictionary=DICTIONARY | {"tables": tables}, design=rg.Design("control", ["llama3"])
+    )
+    with pytest.raises(rg.RctgapError, match="confidential") as refused:
+        rg.score_stages(trial, [rg.Stage("conversation"), rg.Stage("decision")])
+    assert "secret" not in str(refused.value)

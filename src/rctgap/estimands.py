@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from rctgap.documents import nearest
 from rctgap.errors import EstimandError, Fault
@@ -84,6 +84,11 @@ class Estimand:
                 object.__setattr__(self, name, _normalised(value, name))
             else:
                 _one_of(value, known, name)
+
+    def __reduce__(self) -> tuple[type["Estimand"], tuple[Any, ...]]:
+        """Weights travel to worker processes as plain mappings."""
+        weights = [dict(one) if isinstance(one, Mapping) else one for one in (self.item_weights, self.arm_weights)]
+        return Estimand, (self.items, *weights, self.non_users)
 
     @property
     def item_weights_name(self) -> str:

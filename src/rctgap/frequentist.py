@@ -11,7 +11,8 @@ from rctgap.documents import nearest
 from rctgap.errors import EstimandError, EstimationError, Fault
 from rctgap.estimands import Estimand
 from rctgap.estimates import StageEstimates
-from rctgap.scores import StageScores, with_non_users
+from rctgap.missing import with_non_users
+from rctgap.scores import StageScores
 from rctgap.variance import Covariance, CovarianceName, SmallSample, Units
 
 __all__ = ["covariance_of", "default_covariance", "estimate_frequentist", "units_of"]

@@ -13,7 +13,7 @@ from rctgap.results import GapDecomposition
 
 __all__ = ["manifest_of"]
 
-PACKAGES = ("rctgap", "numpy", "pandas", "scipy", "statsmodels", "pandera", "pyarrow")
+PACKAGES = ("rctgap", "numpy", "pandas", "scipy", "statsmodels", "linearmodels", "pandera", "pyarrow")
 
 
 def manifest_of(

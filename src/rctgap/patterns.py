@@ -1,4 +1,6 @@
-"""Columns of validated tables as scores, and rows collapsed to patterns with counts."""
+"""Columns of validated tables as scores, keys and covariates, and rows collapsed to patterns with counts."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,20 @@ from rctgap.errors import DataError, Fault
 from rctgap.stages import Chain, Stage
 from rctgap.trial import TrialData
 
-__all__ = ["benchmark_patterns", "binomial", "collapse", "numbers", "run_rows"]
+__all__ = [
+    "benchmark_patterns",
+    "binomial",
+    "collapse",
+    "covariate_column",
+    "covariate_values",
+    "keyed",
+    "numbers",
+    "rows_stand_for",
+    "run_rows",
+]
+
+STRATUM_END = "\x1f"
+NOT_COVARIATES = ("participant", "item", "arm", "count", "successes", "trials", "score", "text")
 
 
 def numbers(frame: pd.DataFrame, column: str, file: str) -> "pd.Series[float]":
@@ -112,3 +127,74 @@ def _benchmark_column(table: Table, stage: Stage, runs: pd.DataFrame) -> str:
 def run_rows(runs: pd.DataFrame, system: str) -> "pd.Series[bool]":
     """Benchmark rows of a system; rows that name none belong to every system."""
     return (runs["system"] == system).fillna(False) | runs["system"].fillna("").eq("")
+
+
+def covariate_column(name: str) -> str:
+    """Name of the column of answer patterns that carries a covariate; no stage can be called so."""
+    return f"covariate:{name}"
+
+
+def keyed(answers: pd.DataFrame, trial: TrialData) -> pd.DataFrame:
+    """The columns that say whose answer to what a row is."""
+
+    def text(role: str) -> "pd.Series[str]":
+        name = trial.column(role)
+        blank = pd.Series(pd.NA, index=answers.index, dtype="string")
+        return blank if name is None else answers[name].astype("string")
+
+    used = trial.column("used")
+    wrote = pd.Series(data=True, index=answers.index) if used is None else answers[used].astype("boolean").fillna(True)
+    return pd.DataFrame(
+        {
+            "arm": text("arm"),
+            "stratum": _stratum(answers, trial),
+            "item": text("item"),
+            "participant": text("participant"),
+            "used": wrote.astype("bool"),
+            "marginal": "",
+            "count": rows_stand_for(answers, trial.table).astype("float64"),
+        }
+    )
+
+
+def _stratum(answers: pd.DataFrame, trial: TrialData) -> "pd.Series[str]":
+    """The randomisation stratum as one label; blank values are a stratum of their own."""
+    label = pd.Series("", index=answers.index, dtype="string")
+    for column in trial.design.strata:
+        label = label + answers[column].astype("string").fillna("") + STRATUM_END
+    return label
+
+
+def covariate_values(
+    answers: pd.DataFrame, trial: TrialData, chain: Chain, names: Sequence[str]
+) -> dict[str, "pd.Series[float] | pd.Series[str]"]:
+    """Each covariate as numbers, or as text where its declared type is none; blanks are refused."""
+    file = trial.sources.get("trial", "trial")
+    taken = {stage.column for stage in chain.stages if stage.source != "benchmark"}
+    faults: list[Fault | str] = []
+    found: dict[str, pd.Series[float] | pd.Series[str]] = {}
+    for name in dict.fromkeys(names):
+        if name not in answers.columns:
+            faults.append(Fault("a covariate names no column of the trial", nearest(name, answers.columns), file, name))
+        elif name in taken or trial.table.field(name).role in NOT_COVARIATES:
+            what = f"this column is the trial's {trial.table.field(name).role or 'score'}, not a covariate"
+            faults.append(Fault(what, "Name columns known before treatment", file, name))
+        else:
+            column = answers[name]
+            faults += [
+                Fault(
+                    "a covariate is blank", "Fill it, exclude the row with a reason, or leave it out", file, name, row
+                )
+                for row in (np.flatnonzero(column.isna()) + 1)[:20].tolist()
+            ]
+            number = pd.api.types.is_numeric_dtype(column)
+            found[covariate_column(name)] = column.astype("float64" if number else "string")
+    if faults:
+        raise DataError(*faults)
+    return found
+
+
+def rows_stand_for(answers: pd.DataFrame, table: Table) -> "pd.Series[float]":
+    """The count of a row, its binomial trials left aside."""
+    found = table.by_role("count")
+    return answers[found[0].name].astype("float64") if found else pd.Series(1.0, index=answers.index)

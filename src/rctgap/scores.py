@@ -1,7 +1,7 @@
 """Stage scores: what each answer and each benchmark run scored at each stage, collapsed to patterns."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,22 @@ from rctgap.dictionary import Table
 from rctgap.documents import nearest
 from rctgap.errors import DataError, Fault
 from rctgap.margins import MarginComparison
-from rctgap.patterns import benchmark_patterns, binomial, collapse, numbers, run_rows
+from rctgap.patterns import (
+    benchmark_patterns,
+    binomial,
+    collapse,
+    covariate_column,
+    covariate_values,
+    keyed,
+    numbers,
+    run_rows,
+)
 from rctgap.stages import Chain, Stage
 from rctgap.trial import AttritionStep, TrialData, counts
 
 __all__ = ["StageScores", "score_stages"]
 
-KEYS = ("arm", "item", "participant", "used", "marginal")
+KEYS = ("arm", "stratum", "item", "participant", "used", "marginal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,8 @@ class StageScores:
     margins : tuple of MarginComparison
     aliases : mapping of str to str
         Spellings of the arms, and the label of each.
+    covariates : tuple of str
+        Columns of the trial that answers carry for adjustment, each under `covariate_column`.
     """
 
     chain: Chain
@@ -50,12 +61,13 @@ class StageScores:
     margins: tuple[MarginComparison, ...] = ()
     notes: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    covariates: tuple[str, ...] = ()
     _answers: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     _runs: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
     @property
     def answers(self) -> pd.DataFrame:
-        """Answer patterns: arm, item, participant, used, one column per trial stage, count."""
+        """Answer patterns: arm, stratum, item, participant, used, a column per covariate and per trial stage, count."""
         return self._answers.copy()
 
     @property
@@ -75,7 +87,7 @@ class StageScores:
         return int(mine.loc[~mine["used"], "count"].sum())
 
 
-def score_stages(trial: TrialData, stages: Chain | Sequence[Stage]) -> StageScores:
+def score_stages(trial: TrialData, stages: Chain | Sequence[Stage], covariates: Sequence[str] = ()) -> StageScores:
     """Take each stage's scores from the trial's columns.
 
     Parameters
@@ -83,6 +95,8 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage]) -> StageScor
     trial : TrialData
     stages : Chain or sequence of Stage
         A sequence gets the transitions of the default stage names.
+    covariates : sequence of str
+        Columns of the trial to adjust for, known before treatment.
 
     Returns
     -------
@@ -92,8 +106,8 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage]) -> StageScor
     ------
     DataError
         A score column that is missing or holds a value outside [0, 1], a benchmark stage
-        without benchmark data, no benchmark run of an arm's system, or a stage with no
-        score in an arm that needs it.
+        without benchmark data, no benchmark run of an arm's system, a stage with no score in
+        an arm that needs it, or a covariate that is missing or blank in some row.
 
     Examples
     --------
@@ -115,11 +129,13 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage]) -> StageScor
     answers = answers[answers[arm].isin(trial.design.labels)].reset_index(drop=True)
     attrition = trial.attrition + _unused_arms(trial, arm)
     marginal = _marginal_stages(trial.table, chain)
-    wide = _keyed(answers, trial)
+    wide = keyed(answers, trial).assign(**covariate_values(answers, trial, chain, covariates))
     parts = (
         [_paired_part(wide, answers, trial, chain)] if not marginal else _marginal_parts(wide, answers, trial, chain)
     )
-    patterns = collapse(pd.concat(parts, ignore_index=True), [*KEYS, *_trial_names(chain)])
+    patterns = collapse(
+        pd.concat(parts, ignore_index=True), [*KEYS, *map(covariate_column, covariates), *_trial_names(chain)]
+    )
     runs = benchmark_patterns(trial, chain)
     _check_presence(patterns, runs, chain, trial.design)
     return StageScores(
@@ -132,6 +148,7 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage]) -> StageScor
         trial.margins,
         tuple(_notes(wide, answers, trial, chain)),
         {spelling: level.name for spelling, level in trial.table.field(arm).spellings.items()},
+        tuple(covariates),
         patterns,
         runs,
     )
@@ -162,34 +179,6 @@ def _unused_arms(trial: TrialData, arm: str) -> tuple[AttritionStep, ...]:
         for label, total in size.items()
         if label not in trial.design.labels
     )
-
-
-def _keyed(answers: pd.DataFrame, trial: TrialData) -> pd.DataFrame:
-    """The columns that say whose answer to what a row is."""
-
-    def text(role: str) -> "pd.Series[str]":
-        name = trial.column(role)
-        blank = pd.Series(pd.NA, index=answers.index, dtype="string")
-        return blank if name is None else answers[name].astype("string")
-
-    used = trial.column("used")
-    wrote = pd.Series(data=True, index=answers.index) if used is None else answers[used].astype("boolean").fillna(True)
-    return pd.DataFrame(
-        {
-            "arm": text("arm"),
-            "item": text("item"),
-            "participant": text("participant"),
-            "used": wrote.astype("bool"),
-            "marginal": "",
-            "count": _rows_stand_for(answers, trial.table).astype("float64"),
-        }
-    )
-
-
-def _rows_stand_for(answers: pd.DataFrame, table: Table) -> "pd.Series[float]":
-    """The count of a row, its binomial trials left aside."""
-    found = table.by_role("count")
-    return answers[found[0].name].astype("float64") if found else pd.Series(1.0, index=answers.index)
 
 
 def _notes(wide: pd.DataFrame, answers: pd.DataFrame, trial: TrialData, chain: Chain) -> Iterable[str]:
@@ -349,15 +338,3 @@ def _missing_scores(patterns: pd.DataFrame, chain: Chain, design: Design) -> tup
         if scored < total:
             steps.append(AttritionStep("score", str(label), total, scored, f"no score at stage {name}"))
     return tuple(steps)
-
-
-def with_non_users(scores: StageScores, policy: str | None) -> StageScores:
-    """Apply `zero` or `exclude` to the task stages of answers whose participant never wrote."""
-    if policy not in ("zero", "exclude"):
-        return scores
-    frame = scores.answers
-    names = [stage.name for stage in scores.trial_stages if stage.name != scores.chain.last]
-    labels = [arm.label for arm in scores.design.arms]
-    idle = ~frame["used"] & frame["arm"].isin(labels)
-    frame.loc[idle, names] = 0.0 if policy == "zero" else np.nan
-    return replace(scores, _answers=frame)

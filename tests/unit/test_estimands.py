@@ -1,5 +1,7 @@
 """The estimand's choices, and every coefficient of every contrast written out by hand."""
 
+import pickle
+
 import pytest
 
 from rctgap.errors import EstimandError
@@ -114,3 +116,8 @@ def test_wrong_choices_are_refused_by_name(choices, said):
 def test_describe_names_every_choice():
     estimand = Estimand("fixed", "uniform", {"a": 1}, "zero")
     assert estimand.describe() == "items fixed, item weights uniform, arm weights named, non-users zero"
+
+
+def test_an_estimand_travels_to_worker_processes_whole():
+    asked = Estimand(items="random", item_weights={"s1": 1, "s2": 3}, arm_weights={"a1": 1}, non_users="zero")
+    assert pickle.loads(pickle.dumps(asked)) == asked  # noqa: S301 - our own bytes

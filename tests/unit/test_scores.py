@@ -185,3 +185,44 @@ def test_participants_count_as_known_only_where_every_answer_has_one(study):
     with pytest.raises(DataError, match="no participant and others do"):
         study.scored(frame, study.benchmark())
     assert not study.scored(frame.drop(columns="participant"), study.benchmark()).participants
+
+
+def answered(**more):
+    base = {"arm": ["a1", "a1", "a1"], "conversation": [1, 1, 0], "decision": [1, 0, 0], "age": [30, 41, 30]}
+    return pd.DataFrame(base | more)
+
+
+CHAIN = [rg.Stage("conversation"), rg.Stage("decision")]
+
+
+def test_answers_carry_the_covariates_asked_for_and_no_others():
+    trial = rg.read_trial(answered(site=["x", "y", "x"]), design=rg.Design(ai=["a1"]))
+    scores = rg.score_stages(trial, CHAIN, covariates=["age"])
+    assert scores.answers.sort_values("covariate:age")["covariate:age"].tolist() == [30.0, 30.0, 41.0]
+    assert scores.covariates == ("age",)
+    assert "covariate:site" not in scores.answers
+
+
+def test_answers_carry_the_stratum_that_the_design_names():
+    trial = rg.read_trial(answered(site=["x", "y", None]), design=rg.Design(ai=["a1"], strata=("site",)))
+    assert rg.score_stages(trial, CHAIN).answers["stratum"].nunique() == 3
+    assert (
+        rg.score_stages(rg.read_trial(answered(), design=rg.Design(ai=["a1"])), CHAIN).answers["stratum"].tolist()
+        == [""] * 3
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [("agee", "names no column"), ("decision", "score, not a covariate"), ("arm", "arm, not a covariate")],
+)
+def test_a_covariate_must_be_a_column_known_before_treatment(column, words):
+    trial = rg.read_trial(answered(), design=rg.Design(ai=["a1"]))
+    with pytest.raises(DataError, match=words):
+        rg.score_stages(trial, CHAIN, covariates=[column])
+
+
+def test_a_blank_covariate_is_refused_with_its_row():
+    trial = rg.read_trial(answered(age=[30, None, 41]), design=rg.Design(ai=["a1"]))
+    with pytest.raises(DataError, match=r"(?s)row 2.*blank|blank.*row 2"):
+        rg.score_stages(trial, CHAIN, covariates=["age"])

@@ -7,10 +7,11 @@ import pandas as pd
 import statsmodels.api as sm
 
 from rctgap.estimates import StageEstimates
+from rctgap.missing import with_non_users
 from rctgap.moments import item_mix
 from rctgap.patterns import run_rows
 from rctgap.results import CheckResult, ComponentRow, GapDecomposition
-from rctgap.scores import StageScores, with_non_users
+from rctgap.scores import StageScores
 
 __all__ = ["TOLERANCE", "effect_by_regression", "other_route"]
 

@@ -1,19 +1,83 @@
 """Estimated moments with the uncertainty that belongs to them, handed from estimators to the decomposition."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from rctgap.adjustment import Choice
 from rctgap.cells import SufficientStatistics
-from rctgap.estimands import Estimand, MomentKey
+from rctgap.errors import EstimandError, Fault
+from rctgap.estimands import ALL_ARMS, Estimand, MomentKey
+from rctgap.intervals import Interval, ShareSet
+from rctgap.resampling import Resampled, Targets
 from rctgap.scores import StageScores
 from rctgap.variance import CovarianceName, SmallSample
 
-__all__ = ["StageEstimates"]
+__all__ = [
+    "Bootstrap",
+    "BootstrapInterval",
+    "IntervalStyle",
+    "Linear",
+    "Share",
+    "StageEstimates",
+    "arm_sets",
+    "target_key",
+]
 
 type Array = npt.NDArray[np.float64]
+type IntervalStyle = Literal["t", "few-items", "bounded", "bootstrap"]
+type BootstrapInterval = Literal["percentile", "bca", "studentized"]
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """One quantity; what cannot be given is None and `notes` say why."""
+
+    estimate: float | None
+    std_error: float | None = None
+    df: float | None = None
+    interval: Interval | None = None
+    n: int = 0
+    clusters: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A component's share of the gap: Fieller's set, the delta interval, or the reason for neither."""
+
+    estimate: float | None
+    fieller: ShareSet | None
+    delta: Interval | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """Replicates of the moments, and how intervals are taken from them.
+
+    Attributes
+    ----------
+    interval : {"percentile", "bca", "studentized"}
+    replicates, seed : int
+    drawn : Resampled
+    targets : Targets
+        The quantities whose standard errors and accelerations are known.
+    places : mapping
+        Position of each among the targets, by its rows over the moments as bytes.
+    acceleration : ndarray, shape (Q,)
+    """
+
+    interval: BootstrapInterval
+    replicates: int
+    seed: int
+    drawn: Resampled
+    targets: Targets
+    places: Mapping[tuple[bytes, bytes], int]
+    acceleration: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +92,9 @@ class StageEstimates:
     statistics : SufficientStatistics
         Moments, their values, and the influence of every unit on them.
     method, estimator : str
-        School and estimator, for tables.
+        School and estimator, for tables: `plug-in`, or adjusted for covariates by `lin` or `g-computation`.
+    intervals : {"t", "few-items", "bounded", "bootstrap"}
+        How intervals are made from them.
     covariance : {"robust", "cluster", "cluster2", "item"}
     small_sample : {"CR1", "CR2", "CR3"}
         Used by `cluster` alone.
@@ -36,6 +102,8 @@ class StageEstimates:
         Of every interval.
     notes : tuple of str
         What was chosen for the user, and why.
+    bootstrap : Bootstrap, optional
+        Where intervals come from replicates.
     """
 
     scores: StageScores
@@ -46,12 +114,27 @@ class StageEstimates:
     level: float
     method: str = "frequentist"
     estimator: str = "plug-in"
+    intervals: IntervalStyle = "t"
     notes: tuple[str, ...] = ()
+    bootstrap: Bootstrap | None = None
 
     @property
     def keys(self) -> Mapping[MomentKey, int]:
         """Position of each moment."""
         return {key: position for position, key in enumerate(self.statistics.moments)}
+
+    @property
+    def adjustment(self) -> Choice:
+        """The working model for covariates, as `estimate_frequentist` takes it."""
+        models: Mapping[str, Choice] = {"lin": "linear", "g-computation": "logistic"}
+        return models.get(self.estimator, "none")
+
+    @property
+    def estimator_name(self) -> str:
+        """Estimator and way of making intervals, as tables print them."""
+        if self.bootstrap is not None and self.intervals == "bootstrap":
+            return f"{self.estimator}, bootstrap by {self.bootstrap.drawn.kind}, {self.bootstrap.interval}"
+        return self.estimator if self.intervals == "t" else f"{self.estimator}, {self.intervals}"
 
     @property
     def small_sample_name(self) -> str:
@@ -71,3 +154,37 @@ class StageEstimates:
         for key, weight in coefficients.items():
             row[keys[key]] = weight
         return row
+
+
+def target_key(top: Array, bottom: Array) -> tuple[bytes, bytes]:
+    """A row, or a ratio of two rows, over the moments, as the key of `Bootstrap.places`."""
+    return (top + 0.0).tobytes(), (bottom + 0.0).tobytes()
+
+
+def arm_sets(estimates: StageEstimates) -> list[tuple[str, Mapping[str, float]]]:
+    """Each AI arm by itself, then all of them at their weights."""
+    arms = estimates.scores.design.arms
+    alone: list[tuple[str, Mapping[str, float]]] = [(arm.label, {arm.label: 1.0}) for arm in arms]
+    return [*alone, (ALL_ARMS, _arm_weights(estimates))]
+
+
+def _arm_weights(estimates: StageEstimates) -> Mapping[str, float]:
+    choice = estimates.estimand.arm_weights
+    labels = [arm.label for arm in estimates.scores.design.arms]
+    if isinstance(choice, Mapping):
+        aliases = estimates.scores.aliases
+        return _named_weights({aliases.get(arm, arm): weight for arm, weight in choice.items()}, labels)
+    if choice == "equal":
+        return dict.fromkeys(labels, 1.0 / len(labels))
+    size = estimates.scores.answers.groupby("arm", observed=True)["count"].sum()
+    total = float(sum(size[label] for label in labels))
+    return {label: float(size[label]) / total for label in labels}
+
+
+def _named_weights(choice: Mapping[str, float], labels: Sequence[str]) -> Mapping[str, float]:
+    unlike = sorted(set(choice) ^ set(labels))
+    if unlike:
+        what = "this arm has no weight" if unlike[0] in labels else "this is no analysed arm"
+        allowed = f"Give a weight, 0 if need be, to each of: {', '.join(labels)}"
+        raise EstimandError(Fault(what, allowed, place="estimand.arm_weights", value=unlike[0]))
+    return dict(choice)

@@ -1,7 +1,7 @@
 """Intervals from an estimate and its variance: t, Wilson, MOVER, Fieller, delta, max-t. Numbers only."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,10 +9,28 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, stats
 
-__all__ = ["Interval", "ShareSet", "critical_value", "delta_share", "fieller", "max_t", "mover", "symmetric", "wilson"]
+__all__ = [
+    "Interval",
+    "ShareSet",
+    "bca",
+    "critical_value",
+    "delta_share",
+    "fieller",
+    "imbens_manski",
+    "max_t",
+    "mover",
+    "percentile",
+    "ratio_set",
+    "studentized",
+    "symmetric",
+    "wilson",
+]
 
 type Array = npt.NDArray[np.float64]
 type SetType = Literal["bounded", "unbounded", "exclusive"]
+
+_DIRECTIONS = 360
+_HALVINGS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +106,47 @@ def mover(estimate: float, half: float, terms: Sequence[tuple[float, float, Inte
     return Interval(estimate - math.sqrt(down), estimate + math.sqrt(up), "mover")
 
 
+def imbens_manski(ends: tuple[float, float], errors: tuple[float, float], df: float, level: float) -> Interval:
+    """Confidence interval for a number that is known to lie between two bounds.
+
+    Parameters
+    ----------
+    ends : (lower, upper)
+        Estimated bounds.
+    errors : (lower, upper)
+        Their standard errors, not both 0.
+    df : float
+        Of the t reference; infinite for the normal, as in the paper.
+
+    Notes
+    -----
+    The lower bound minus, and the upper plus, C standard errors, with ``F(C + width / s) - F(-C) = level``, F the
+    distribution function of t, s the larger standard error. C is the two-sided critical value where the bounds meet
+    and falls to the one-sided one as they part. Of the two ends that a set has only one can be missed at a time,
+    so the interval covers each number in the set, not the whole set, at its level. That needs the width to be known
+    better than the ends where it is small (Stoye, lemma 3), which holds for bounds that are ordered in every sample.
+
+    References
+    ----------
+    Imbens and Manski (2004), doi 10.1111/j.1468-0262.2004.00555.x; Stoye (2009), doi 10.3982/ECTA7347.
+    """
+    two_sided, one_sided = critical_value(level, df), critical_value(2.0 * level - 1.0, df)
+    shift = (ends[1] - ends[0]) / max(errors)
+
+    def missed(critical: float) -> float:
+        if math.isinf(df):
+            return float(stats.norm.sf(critical + shift) + stats.norm.sf(critical)) - (1.0 - level)
+        return float(stats.t.sf(critical + shift, df) + stats.t.sf(critical, df)) - (1.0 - level)
+
+    if missed(one_sided) <= 0:
+        critical = one_sided
+    elif missed(two_sided) >= 0:
+        critical = two_sided
+    else:
+        critical = float(optimize.brentq(missed, one_sided, two_sided, xtol=1e-13))
+    return Interval(ends[0] - critical * errors[0], ends[1] + critical * errors[1], "imbens-manski")
+
+
 def fieller(numerator: float, denominator: float, joint: Array, critical: float) -> ShareSet:
     """Fieller's confidence set of numerator / denominator.
 
@@ -126,6 +185,74 @@ def delta_share(numerator: float, denominator: float, joint: Array) -> float:
     ratio = numerator / denominator
     gradient = np.array([1.0, -ratio]) / denominator
     return math.sqrt(max(float(gradient @ joint @ gradient), 0.0))
+
+
+def ratio_set(member: Callable[[Array, Array], npt.NDArray[np.bool_]], ratio: float) -> ShareSet:
+    """Confidence set of a ratio by inversion: the arc of accepted directions around the estimate.
+
+    Parameters
+    ----------
+    member : callable
+        Takes `(x, y)`, shape (N,), and says for which the interval of ``x * numerator - y * denominator``
+        holds 0, that is, where the ratio y / x is accepted.
+    ratio : float
+        The estimate, which is in the set; plus or minus infinity where the denominator is 0.
+    """
+    centre, step = math.atan(ratio), np.pi / _DIRECTIONS
+    angles = centre + step * np.arange(1, _DIRECTIONS)
+    accepted = member(np.cos(angles), np.sin(angles))
+    if accepted.all():
+        return ShareSet(-math.inf, math.inf, "unbounded")
+    right, left = int(np.argmin(accepted)), int(np.argmin(accepted[::-1]))
+
+    def end(inside: float, outside: float) -> float:
+        for _ in range(_HALVINGS):
+            middle = (inside + outside) / 2
+            held = bool(member(np.array([math.cos(middle)]), np.array([math.sin(middle)]))[0])
+            inside, outside = (middle, outside) if held else (inside, middle)
+        return inside
+
+    upper = end(centre + right * step, centre + (right + 1) * step)
+    lower = end(centre - left * step, centre - (left + 1) * step)
+    wraps = upper > np.pi / 2 or lower < -np.pi / 2
+    ends = math.tan(lower), math.tan(upper)
+    return ShareSet(min(ends), max(ends), "exclusive") if wraps else ShareSet(*ends, "bounded")
+
+
+def percentile(draws: Array, level: float) -> Interval:
+    """The middle of the replicates, shape (B,)."""
+    tail = (1.0 - level) / 2.0
+    ends = np.quantile(draws, [tail, 1.0 - tail])
+    return Interval(float(ends[0]), float(ends[1]), "percentile")
+
+
+def bca(draws: Array, estimate: float, acceleration: float, level: float) -> Interval:
+    """Percentiles moved for bias and skewness; the plain ones where every replicate lies on one side.
+
+    References
+    ----------
+    Efron (1987), doi 10.1080/01621459.1987.10478410.
+    """
+    below = float(((draws < estimate).mean() + (draws <= estimate).mean()) / 2)
+    if not 0 < below < 1:
+        return percentile(draws, level)
+    shift = float(stats.norm.ppf(below))
+    normal = np.asarray(stats.norm.ppf([(1.0 - level) / 2.0, (1.0 + level) / 2.0]))
+    moved = shift + (shift + normal) / (1.0 - acceleration * (shift + normal))
+    ends = np.quantile(draws, np.asarray(stats.norm.cdf(moved)))
+    return Interval(float(ends[0]), float(ends[1]), "bca")
+
+
+def studentized(estimate: float, std_error: float, pivots: Array, level: float) -> Interval:
+    """Bootstrap-t: the replicates' distances in their own standard errors, turned round.
+
+    References
+    ----------
+    Hall (1992), doi 10.1007/978-1-4612-4384-7.
+    """
+    tail = (1.0 - level) / 2.0
+    ends = np.quantile(pivots, [tail, 1.0 - tail])
+    return Interval(float(estimate - ends[1] * std_error), float(estimate - ends[0] * std_error), "studentized")
 
 
 def max_t(covariance: Array, df: float, level: float, seed: int = 20260522) -> float:

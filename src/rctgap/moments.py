@@ -39,6 +39,8 @@ class Moment:
     weights : mapping of item to weight, optional
     centre : mapping of item to weight, optional
         Mix of the mean that residuals are taken from, where it is not `weights`.
+    predicted : bool
+        Whether `values` are predictions of a working model, for answers whose scores do not enter.
     """
 
     key: MomentKey
@@ -49,6 +51,7 @@ class Moment:
     items: npt.NDArray[np.object_]
     weights: Mapping[str, float] | None = None
     centre: Mapping[str, float] | None = None
+    predicted: bool = False
 
     @property
     def itemless(self) -> bool:
@@ -241,7 +244,7 @@ def _unpaired(scores: StageScores, arm: Arm, start: str, to: str) -> str:
     borrowed = next((name for name in (start, to) if arm.borrows(name)), "")
     if borrowed:
         return f"unpaired: {borrowed} is borrowed from {arm.rows_of(borrowed)}"
-    return ""
+    return next((scores.unpaired[arm.label, name] for name in (start, to) if (arm.label, name) in scores.unpaired), "")
 
 
 def _standardised(

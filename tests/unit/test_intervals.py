@@ -9,11 +9,15 @@ from statsmodels.stats.proportion import proportion_confint
 
 from rctgap.intervals import (
     Interval,
+    bca,
     critical_value,
     delta_share,
     fieller,
     max_t,
     mover,
+    percentile,
+    ratio_set,
+    studentized,
     symmetric,
     wilson,
 )
@@ -147,3 +151,105 @@ def test_max_t_of_one_quantity_and_of_copies_is_the_single_value():
 def test_max_t_repeats():
     joint = np.array([[1.0, 0.2, 0.1], [0.2, 1.0, 0.3], [0.1, 0.3, 1.0]])
     assert max_t(joint, 9, 0.95) == max_t(joint, 9, 0.95)
+
+
+# Sets of ratios by inversion.
+
+
+def line_of(top, bottom, joint, critical):
+    """Where the interval of x top - y bottom holds 0."""
+
+    def member(x, y):
+        variance = x**2 * joint[0, 0] - 2 * x * y * joint[0, 1] + y**2 * joint[1, 1]
+        return (x * top - y * bottom) ** 2 <= critical**2 * variance
+
+    return member
+
+
+@pytest.mark.parametrize(
+    ("top", "bottom", "joint", "set_type"),
+    [
+        (0.2, 0.6, joint_of(0.05, 0.06, 0.4), "bounded"),
+        (-0.1, 0.3, joint_of(0.04, 0.05, -0.7), "bounded"),
+        (0.3, -0.5, joint_of(0.1, 0.1, 0.0), "bounded"),
+        (0.2, 0.6, joint_of(1e-4, 1e-4, 0.4), "bounded"),
+        (0.2, 0.6, joint_of(1e-6, 2e-7, -0.9), "bounded"),
+        (0.6, 0.02, joint_of(0.01, 0.005, 0.5), "bounded"),
+        (0.5, 0.05, joint_of(0.05, 0.06, 0.3), "exclusive"),
+        (-0.5, 0.05, joint_of(0.05, 0.06, 0.3), "exclusive"),
+        (0.5, 0.01, joint_of(0.01, 0.006, 0.3), "exclusive"),
+        (0.01, 0.02, joint_of(0.05, 0.06, 0.3), "unbounded"),
+        (-0.02, -0.01, joint_of(0.06, 0.05, 0.9), "unbounded"),
+    ],
+)
+def test_inversion_of_symmetric_intervals_is_fieller(top, bottom, joint, set_type):
+    exact = fieller(top, bottom, joint, 1.96)
+    found = ratio_set(line_of(top, bottom, joint, 1.96), top / bottom)
+    assert (exact.set_type, found.set_type) == (set_type, set_type)
+    assert (found.lower, found.upper) == pytest.approx((exact.lower, exact.upper), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("inside", [1e-6, 0.01, 0.3, 0.5, 0.77, 0.999, 1 - 1e-6])
+@pytest.mark.parametrize(
+    "angles", [(-1.4, -1.399), (-0.1027, 0.1867), (0.01, 0.012), (0.3, 1.5), (-1.2, 1.3), (1.1, 2.2)]
+)
+def test_wherever_the_estimate_lies_the_whole_set_is_found(angles, inside):
+    low, high = angles
+
+    def member(x, y):
+        turned = np.mod(np.arctan2(y, x) - low, np.pi)
+        return (turned <= high - low) | (turned > np.pi - 1e-12)
+
+    found = ratio_set(member, math.tan(low + inside * (high - low)))
+    ends = (math.tan(low), math.tan(high))
+    assert found.set_type == ("bounded" if high < np.pi / 2 else "exclusive")
+    assert (found.lower, found.upper) == pytest.approx(sorted(ends), abs=1e-6)
+
+
+def test_a_set_around_an_infinite_ratio_leaves_out_the_middle():
+    found = ratio_set(lambda x, y: np.abs(x) <= 0.5 * np.abs(y), math.inf)
+    assert (found.set_type, found.lower, found.upper) == ("exclusive", pytest.approx(-2), pytest.approx(2))
+
+
+# Intervals from replicates.
+
+
+def test_percentile_is_the_middle_of_the_replicates():
+    found = percentile(np.arange(101.0), 0.9)
+    assert (found.lower, found.upper) == pytest.approx((5, 95))
+    assert found.kind == "percentile"
+
+
+def test_studentized_turns_the_pivots_round():
+    found = studentized(10.0, 2.0, np.array([-1.0, 0.0, 3.0] * 40), 0.9)
+    assert (found.lower, found.upper, found.kind) == (10 - 3 * 2, 10 + 1 * 2, "studentized")
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+@pytest.mark.parametrize("name", ["exponential", "ties"])
+def test_bca_is_that_of_scipy(name, level):
+    draw = np.random.default_rng(3)
+    sample = draw.exponential(size=25)
+    sample = sample if name == "exponential" else sample.round(1)
+    reference = stats.bootstrap(
+        (sample,), np.mean, n_resamples=1999, confidence_level=level, method="BCa", rng=np.random.default_rng(8)
+    )
+    moved = sample.mean() - (sample.sum() - sample) / (sample.size - 1)
+    acceleration = (moved**3).sum() / (6 * (moved**2).sum() ** 1.5)
+    found = bca(reference.bootstrap_distribution, sample.mean(), acceleration, level)
+    expected = reference.confidence_interval
+    assert (found.lower, found.upper) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert found.kind == "bca"
+    plain = percentile(reference.bootstrap_distribution, level)
+    assert (found.lower, found.upper) != (plain.lower, plain.upper)
+
+
+def test_bca_without_bias_or_skewness_is_the_percentile_interval():
+    draws = np.arange(-50.0, 51.0)
+    one, two = bca(draws, 0.0, 0.0, 0.9), percentile(draws, 0.9)
+    assert (one.lower, one.upper) == pytest.approx((two.lower, two.upper), abs=1e-9)
+
+
+@pytest.mark.parametrize("estimate", [-1.0, 200.0])
+def test_bca_falls_back_where_every_replicate_lies_on_one_side(estimate):
+    assert bca(np.arange(101.0), estimate, 0.1, 0.9) == percentile(np.arange(101.0), 0.9)

@@ -1,16 +1,18 @@
-"""The frequentist plug-in: cell means, their influence values, and the covariance chosen by name."""
+"""Cell means, adjusted for covariates where there are any, their influence values, and the covariance by name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from rctgap import variance
+from rctgap.adjustment import Adjustment, Choice, chosen_adjustment
 from rctgap.cells import sufficient_statistics
 from rctgap.documents import nearest
 from rctgap.errors import EstimandError, EstimationError, Fault
 from rctgap.estimands import Estimand
-from rctgap.estimates import StageEstimates
+from rctgap.estimates import IntervalStyle, StageEstimates
 from rctgap.missing import with_non_users
 from rctgap.scores import StageScores
 from rctgap.variance import Covariance, CovarianceName, SmallSample, Units
@@ -21,6 +23,7 @@ type Array = npt.NDArray[np.float64]
 
 COVARIANCES: Sequence[CovarianceName] = ("robust", "cluster", "cluster2", "item")
 SMALL_SAMPLES: Sequence[SmallSample] = ("CR1", "CR2", "CR3")
+_ESTIMATORS: Mapping[Adjustment | None, str] = {None: "plug-in", "linear": "lin", "logistic": "g-computation"}
 _FITS = {"fixed": ("robust", "cluster"), "random": ("item", "cluster2")}
 
 
@@ -37,6 +40,8 @@ def estimate_frequentist(
     covariance: CovarianceName | None = None,
     small_sample: SmallSample = "CR2",
     level: float = 0.95,
+    adjustment: Choice | None = None,
+    intervals: IntervalStyle | None = None,
 ) -> StageEstimates:
     """Estimate every stage mean by weighted cell means.
 
@@ -51,6 +56,12 @@ def estimate_frequentist(
         Correction of `cluster`.
     level : float
         Confidence level in (0, 1).
+    adjustment : {"linear", "logistic", "none"}, optional
+        Working model for the covariates that the scores carry; default `linear` where they carry any.
+    intervals : {"t", "few-items", "bounded"}, optional
+        How a decomposition makes its intervals. Default: `t` for items fixed; for items random `few-items`, which is t
+        with CR2 by item, widened where simulation has shown t to cover too little. `bounded` holds for any distribution
+        of item means and is wide. `bootstrapped` adds intervals from replicates.
 
     Returns
     -------
@@ -59,13 +70,14 @@ def estimate_frequentist(
     Raises
     ------
     EstimationError
-        A covariance that does not fit the estimand or needs participants that the data lack.
+        A covariance or a way of making intervals that does not fit the estimand, or needs participants
+        that the data lack; an adjustment that the data cannot bear.
     EstimandError
         Weights that the data cannot support, or a choice for non-users that is missing.
 
     References
     ----------
-    Cameron and Miller (2015), doi 10.3368/jhr.50.2.317.
+    Cameron and Miller (2015), doi 10.3368/jhr.50.2.317; Lin (2013), doi 10.1214/12-AOAS583.
 
     Examples
     --------
@@ -80,10 +92,12 @@ def estimate_frequentist(
     """
     chosen = covariance or default_covariance(scores, estimand)
     _refuse_senseless(scores, estimand, chosen, small_sample, level)
+    style = _style(estimand, intervals)
     _refuse_silent_non_users(scores, estimand)
     policy = "exclude" if estimand.non_users == "control" else estimand.non_users
     applied = with_non_users(scores, policy)
-    statistics = sufficient_statistics(applied, estimand)
+    model = chosen_adjustment(scores, adjustment)
+    statistics = sufficient_statistics(applied, estimand, model)
     if estimand.items == "random" and statistics.by_item is None:
         raise EstimationError(
             Fault(
@@ -100,8 +114,37 @@ def estimate_frequentist(
                 place="estimand.items",
             )
         )
-    notes = _default_notes(scores, estimand) if covariance is None else ()
-    return StageEstimates(applied, estimand, statistics, chosen, small_sample, level, notes=notes)
+    notes = (*(_default_notes(scores, estimand) if covariance is None else ()), *statistics.notes)
+    found = StageEstimates(
+        applied,
+        estimand,
+        statistics,
+        chosen,
+        small_sample,
+        level,
+        estimator=_ESTIMATORS[model],
+        intervals=style,
+        notes=notes,
+    )
+    return replace(found, notes=(*notes, *_outside(found)))
+
+
+def _outside(estimates: StageEstimates) -> tuple[str, ...]:
+    """Least squares knows nothing of the range of a score."""
+    adjusted = estimates.statistics.adjusted
+    left = [key for key in estimates.statistics.moments if key in adjusted and not 0 <= estimates.value(key) <= 1]
+    where = ", ".join(f"{key.name} in arm {key.arm}" for key in left)
+    return (f"Adjusted means outside [0, 1]: {where}. Use adjustment `logistic`.",) if left else ()
+
+
+def _style(estimand: Estimand, intervals: IntervalStyle | None) -> IntervalStyle:
+    """How intervals are made: as asked, where it fits the estimand."""
+    fits: Sequence[IntervalStyle] = ("few-items", "t", "bounded") if estimand.items == "random" else ("t",)
+    if intervals is not None and intervals not in fits:
+        what = f"intervals {intervals!r} make no sense with items {estimand.items!r}"
+        allowed = f"With items {estimand.items} use {', '.join(fits)}; for replicates see `bootstrapped`"
+        raise EstimationError(Fault(what, allowed, place="intervals", value=str(intervals)))
+    return intervals or fits[0]
 
 
 def _default_notes(scores: StageScores, estimand: Estimand) -> tuple[str, ...]:

@@ -1,48 +1,24 @@
-"""Linear quantities with their intervals, at the boundary too: no interval has zero width."""
+"""The plug-in's intervals of linear quantities and ratios, at the boundary too: no interval has zero width."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from rctgap.estimands import Conditional, MomentKey
-from rctgap.estimates import StageEstimates
+from rctgap.estimates import Linear, Share, StageEstimates
 from rctgap.frequentist import covariance_of, units_of
-from rctgap.intervals import Interval, ShareSet, critical_value, delta_share, fieller, max_t, mover, symmetric, wilson
+from rctgap.intervals import Interval, critical_value, delta_share, fieller, max_t, mover, symmetric, wilson
 from rctgap.variance import Covariance, Units, effective_size, entering
 
-__all__ = ["Linear", "Share", "conditional", "linear", "shares", "simultaneous"]
+__all__ = ["conditional", "linear", "shares", "simultaneous"]
 
 type Array = npt.NDArray[np.float64]
 
 EDGE = 1e-12
 FEW_DF = 4.0
 NO_SHARE = "no share: a stage mean of 0 or 1, or no variation, leaves its interval unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """One quantity; what cannot be given is None and `notes` say why."""
-
-    estimate: float | None
-    std_error: float | None = None
-    df: float | None = None
-    interval: Interval | None = None
-    n: int = 0
-    clusters: int = 0
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A component's share of the gap: Fieller's set, the delta interval, or the reason for neither."""
-
-    estimate: float | None
-    fieller: ShareSet | None
-    delta: Interval | None
-    notes: tuple[str, ...] = ()
 
 
 def linear(estimates: StageEstimates, quantities: Sequence[Mapping[MomentKey, float]]) -> tuple[Linear, ...]:

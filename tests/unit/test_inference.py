@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 import rctgap as rg
-from rctgap.inference import simultaneous
+from rctgap.inference import linear, simultaneous
 from rctgap.intervals import wilson
 
 Z2 = stats.norm.ppf(0.975) ** 2
@@ -47,8 +47,9 @@ def test_uneven_participants_are_worth_fewer(study):
 
 
 def test_a_perfect_stage_over_items_is_worth_its_items(study):
-    result = study.decomposed(study.simulated(), study.benchmark(right=4), rg.Estimand("random", "uniform"))
-    assert study.stage(result, "benchmark").lower == pytest.approx(3 / (3 + Z2))
+    estimates = study.estimated(study.simulated(), study.benchmark(right=4), rg.Estimand("random", "uniform"))
+    benchmark = linear(estimates, [{rg.MomentKey("a1", "benchmark"): 1.0}])[0]
+    assert benchmark.interval.lower == pytest.approx(3 / (3 + Z2))
 
 
 @pytest.mark.parametrize("perfect", ["first", "second", "both"])

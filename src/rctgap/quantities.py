@@ -1,0 +1,55 @@
+"""Linear quantities, ratios and shares, with the intervals that the estimates' own estimator makes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from rctgap import inference, over_items, resampled
+from rctgap.estimands import Conditional, MomentKey
+from rctgap.estimates import Linear, Share, StageEstimates
+from rctgap.intervals import Interval
+
+__all__ = ["conditional", "linear", "shares", "simultaneous"]
+
+type Coefficients = Mapping[MomentKey, float]
+
+
+def linear(estimates: StageEstimates, quantities: Sequence[Coefficients]) -> tuple[Linear, ...]:
+    """Estimates, standard errors and intervals of linear quantities."""
+    plain = inference.linear(estimates, quantities)
+    match estimates.intervals:
+        case "few-items":
+            return over_items.few_items(estimates, quantities, plain)
+        case "bounded":
+            return over_items.bounded(estimates, quantities, plain)
+        case "bootstrap":
+            return resampled.resampled(estimates, quantities, plain)
+        case _:
+            return plain
+
+
+def conditional(estimates: StageEstimates, ratio: Conditional) -> Linear:
+    """A ratio of moments; `few-items` and `bounded` leave it to the plug-in's delta method."""
+    plain = inference.conditional(estimates, ratio)
+    return resampled.resampled_ratio(estimates, ratio, plain) if estimates.intervals == "bootstrap" else plain
+
+
+def shares(estimates: StageEstimates, parts: Sequence[Coefficients], whole: Coefficients) -> tuple[Share, ...]:
+    """Each part's share of the whole."""
+    plain = inference.shares(estimates, parts, whole)
+    match estimates.intervals:
+        case "few-items":
+            return over_items.few_items_shares(estimates, parts, whole, plain, linear(estimates, [*parts, whole]))
+        case "bounded":
+            return over_items.bounded_shares(estimates, parts, whole, plain)
+        case "bootstrap":
+            return resampled.resampled_shares(estimates, parts, whole, plain)
+        case _:
+            return plain
+
+
+def simultaneous(estimates: StageEstimates, quantities: Sequence[Coefficients]) -> tuple[Interval | None, ...]:
+    """Intervals that cover all the quantities at once: max-t for `t`, Bonferroni's for the others."""
+    if estimates.intervals == "t":
+        return inference.simultaneous(estimates, quantities)
+    shared = 1 - (1 - estimates.level) / len(quantities)
+    return tuple(one.interval for one in linear(replace(estimates, level=shared), quantities))

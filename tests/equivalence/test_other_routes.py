@@ -141,7 +141,9 @@ def test_items_random_is_a_t_interval_of_item_means():
         for _ in range(12)
     ]
     frame = pd.DataFrame(rows, columns=["item", "arm", "conversation", "decision"])
-    row = result_of(frame, rg.Estimand("random"), control=None).row("decision")
+    found = result_of(frame, rg.Estimand("random"), control=None)
+    key = ("all", "decision", "plug-in")
+    row = next(one for one in found.alternatives if (one.arm, one.quantity, one.estimator) == key)
     cells = frame.groupby("item")[["conversation", "decision"]].mean()
     expected = stats.ttest_rel(cells["conversation"], cells["decision"]).confidence_interval(0.95)
     assert (row.lower, row.upper) == pytest.approx((expected.low, expected.high))

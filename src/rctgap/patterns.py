@@ -21,6 +21,7 @@ __all__ = [
     "numbers",
     "rows_stand_for",
     "run_rows",
+    "run_scores",
 ]
 
 STRATUM_END = "\x1f"
@@ -67,12 +68,11 @@ def collapse(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return grouped[grouped["count"] > 0].reset_index(drop=True)
 
 
-def benchmark_patterns(trial: TrialData, chain: Chain) -> pd.DataFrame:
-    """Runs of the arms' systems: system, item, score, count; empty where the chain has no benchmark stage."""
+def run_scores(trial: TrialData, chain: Chain) -> pd.DataFrame:
+    """Every benchmark run: system, item, score (blank where it has none), count; empty without a benchmark stage."""
     stage = chain.stages[0]
-    empty = pd.DataFrame({"system": [], "item": [], "score": [], "count": []})
     if stage.source != "benchmark":
-        return empty
+        return pd.DataFrame({"system": [], "item": [], "score": [], "count": []})
     runs, table = trial.runs, trial.runs_table
     if runs is None or table is None:
         raise DataError(
@@ -99,10 +99,17 @@ def benchmark_patterns(trial: TrialData, chain: Chain) -> pd.DataFrame:
             base.assign(score=1.0, count=won * base["count"]),
             base.assign(score=0.0, count=(tried - won) * base["count"]),
         ]
-    else:
-        scores = numbers(runs, _benchmark_column(table, stage, runs), trial.sources.get("benchmark", "benchmark"))
-        parts = [base.assign(score=scores)[scores.notna()]]
-    patterns = collapse(pd.concat(parts, ignore_index=True), ["system", "item", "score"])
+        return pd.concat(parts, ignore_index=True)
+    column = _benchmark_column(table, stage, runs)
+    return base.assign(score=numbers(runs, column, trial.sources.get("benchmark", "benchmark")))
+
+
+def benchmark_patterns(trial: TrialData, chain: Chain) -> pd.DataFrame:
+    """Scored runs of the arms' systems: system, item, score, count; empty where the chain has no benchmark stage."""
+    rows = run_scores(trial, chain)
+    if rows.empty:
+        return rows
+    patterns = collapse(rows[rows["score"].notna()], ["system", "item", "score"])
     known = patterns["system"].dropna().unique()
     needed = np.logical_or.reduce([run_rows(patterns, arm.tested).to_numpy() for arm in trial.design.arms])
     if not needed.any() and len(known):
@@ -173,6 +180,8 @@ def covariate_values(
     taken = {stage.column for stage in chain.stages if stage.source != "benchmark"}
     faults: list[Fault | str] = []
     found: dict[str, pd.Series[float] | pd.Series[str]] = {}
+    twice = sorted({name for name in names if list(names).count(name) > 1})
+    faults += [Fault("a covariate is listed twice", "Name each once", file, name) for name in twice]
     for name in dict.fromkeys(names):
         if name not in answers.columns:
             faults.append(Fault("a covariate names no column of the trial", nearest(name, answers.columns), file, name))

@@ -20,11 +20,12 @@ from rctgap.patterns import (
     keyed,
     numbers,
     run_rows,
+    run_scores,
 )
 from rctgap.stages import Chain, Stage
 from rctgap.trial import AttritionStep, TrialData, counts
 
-__all__ = ["StageScores", "score_stages"]
+__all__ = ["StageScores", "due", "score_stages", "stages_in_use"]
 
 KEYS = ("arm", "stratum", "item", "participant", "used", "marginal")
 
@@ -50,6 +51,9 @@ class StageScores:
         Spellings of the arms, and the label of each.
     covariates : tuple of str
         Columns of the trial that answers carry for adjustment, each under `covariate_column`.
+    unpaired : mapping of (arm, stage) to str
+        Rows whose scores have the right mean and the right influence but are no longer the answers'
+        own, and why pairs of them say nothing.
     """
 
     chain: Chain
@@ -62,6 +66,7 @@ class StageScores:
     notes: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     covariates: tuple[str, ...] = ()
+    unpaired: Mapping[tuple[str, str], str] = field(default_factory=dict)
     _answers: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     _runs: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
@@ -144,14 +149,26 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage], covariates: 
         _systems(answers, trial, chain, runs),
         not marginal,
         bool(trial.column("participant")) and bool(wide["participant"].notna().all()),
-        attrition + _missing_scores(patterns, chain, trial.design),
+        attrition + _missing_runs(trial, chain) + _missing_scores(patterns, chain, trial.design),
         trial.margins,
         tuple(_notes(wide, answers, trial, chain)),
         {spelling: level.name for spelling, level in trial.table.field(arm).spellings.items()},
         tuple(covariates),
-        patterns,
-        runs,
+        _answers=patterns,
+        _runs=runs,
     )
+
+
+def stages_in_use(chain: Chain, design: Design) -> tuple[tuple[str, str], ...]:
+    """Arm and trial stage of the rows that stage means are taken from; a borrowed stage stands under its lender."""
+    wanted = [(arm.rows_of(name), name) for arm in design.arms for name in _trial_names(chain)]
+    wanted += [(design.control, chain.last)] if design.control is not None else []
+    return tuple(dict.fromkeys(wanted))
+
+
+def due(answers: pd.DataFrame, arm: str, *, everyone: bool) -> "pd.Series[bool]":
+    """Answers of an arm that should have a score: everyone's at the last stage, users' at a task stage."""
+    return (answers["arm"] == arm) & (answers["used"] | everyone)
 
 
 def _refuse_withheld(trial: TrialData, chain: Chain) -> None:
@@ -326,15 +343,26 @@ def _system_of_label(design: Design, label: str) -> str:
 
 
 def _missing_scores(patterns: pd.DataFrame, chain: Chain, design: Design) -> tuple[AttritionStep, ...]:
-    """Answers without a score where an analysis uses the stage: users' task stages, everybody's last stage."""
+    """Answers without a score where an analysis uses the stage."""
     if bool((patterns["marginal"] != "").any()):
         return ()
-    wanted = [(arm.rows_of(name), name) for arm in design.arms for name in _trial_names(chain)]
-    wanted += [(design.control, chain.last)] if design.control is not None else []
     steps = []
-    for label, name in dict.fromkeys(wanted):
-        rows = patterns[(patterns["arm"] == label) & (patterns["used"] | (name == chain.last))]
+    for label, name in stages_in_use(chain, design):
+        rows = patterns[due(patterns, label, everyone=name == chain.last)]
         total, scored = (int(part["count"].sum()) for part in (rows, rows[rows[name].notna()]))
         if scored < total:
-            steps.append(AttritionStep("score", str(label), total, scored, f"no score at stage {name}"))
+            steps.append(AttritionStep("score", label, total, scored, f"no score at stage {name}"))
+    return tuple(steps)
+
+
+def _missing_runs(trial: TrialData, chain: Chain) -> tuple[AttritionStep, ...]:
+    """Benchmark runs of an arm's system that carry no score."""
+    rows = run_scores(trial, chain)
+    steps = []
+    for arm in trial.design.arms:
+        mine = rows[run_rows(rows, arm.tested)]
+        total, scored = (int(part["count"].sum()) for part in (mine, mine[mine["score"].notna()]))
+        if scored < total:
+            reason = f"benchmark runs without a score, stage {chain.first}"
+            steps.append(AttritionStep("score", arm.label, total, scored, reason))
     return tuple(steps)

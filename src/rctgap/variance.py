@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from scipy import linalg
 
 __all__ = [
     "Cells",
@@ -26,6 +27,7 @@ __all__ = [
     "cluster",
     "effective_size",
     "entering",
+    "hotelling_df",
     "items",
     "robust",
     "two_way",
@@ -54,12 +56,16 @@ class Units:
         How many alike units the row stands for.
     cell_size : ndarray, shape (C,)
         Scores in the cell, of all units.
+    scored : ndarray of bool, shape (C,), optional
+        False for cells of predictions, to which a unit gives its covariates and not its scores. They enter every
+        variance; counts of units, effective sizes and degrees of freedom speak of scores alone.
     """
 
     residuals: sp.csr_array
     sizes: sp.csr_array
     multiplicity: Array
     cell_size: Array
+    scored: npt.NDArray[np.bool_] | None = None
 
     def stacked_on(self, other: "Units") -> "Units":
         """Both sets of units as one, their cells shared."""
@@ -68,17 +74,18 @@ class Units:
             sp.vstack([other.sizes, self.sizes], format="csr"),
             np.concatenate([other.multiplicity, self.multiplicity]),
             self.cell_size,
+            self.scored,
         )
 
     @cached_property
     def present(self) -> sp.csr_array:
         """1 where the unit has a score in the cell, shape (U, C)."""
-        return self._like(np.ones_like(self.sizes.data))
+        return self._like(self._counts)
 
     @cached_property
     def share(self) -> sp.csr_array:
         """Share of the cell's scores that are the unit's, shape (U, C)."""
-        return self._like(self.sizes.data / self._n)
+        return self._like(self._counts * self.sizes.data / self._n)
 
     @cached_property
     def scaled(self) -> Mapping[str, sp.csr_array]:
@@ -88,7 +95,7 @@ class Units:
     @cached_property
     def adjusted(self) -> tuple[sp.csr_array, sp.csr_array, sp.csr_array]:
         """Diagonal, overlap and squared cross products of the CR2 residual maker, for `satterthwaite`."""
-        factor = self._leverage("CR2")
+        factor = self._leverage("CR2") * self._counts
         shared = self._like(factor * self.sizes.data / self._n**1.5)
         cross = sp.csr_array(shared.T @ sp.diags_array(self.multiplicity) @ shared)
         return self._like(factor**2 * self.sizes.data / self._n**2), self._like(shared.data**2), cross.power(2)
@@ -96,6 +103,13 @@ class Units:
     @property
     def _n(self) -> Array:
         return np.asarray(self.cell_size[self.sizes.indices], dtype=np.float64)
+
+    @property
+    def _counts(self) -> Array:
+        """1 for an entry that holds scores, 0 for one of predictions."""
+        if self.scored is None:
+            return np.ones_like(self.sizes.data)
+        return np.asarray(self.scored[self.sizes.indices], dtype=np.float64)
 
     def _leverage(self, name: str) -> Array:
         """(1 - m/n)^-power of each entry; a unit that fills its cell has no residual, so 0 (pseudo-inverse)."""
@@ -150,6 +164,17 @@ class Covariance:
         """Variance of each quantity, shape (Q,)."""
         return np.asarray(sum(part.factor * np.diag(part.matrix) for part in self.parts), dtype=np.float64)
 
+    @property
+    def matrix(self) -> Array:
+        """Covariance of all Q quantities, shape (Q, Q), each with its own factors, so that the diagonal is `variance`.
+
+        A two-way sum falls below its first part, by item, for no linear combination: what would take it there is
+        left out, so that the diagonal can lie above `variance`.
+        """
+        first, *rest = (_scaled(part) for part in self.parts)
+        extra = np.asarray(sum(rest, np.zeros_like(first)), dtype=np.float64)
+        return first + (extra if _semidefinite(extra) else _lifted(extra, first))
+
     def joint(self, pivot: int, members: list[int]) -> Array:
         """Covariance of `members` with the factors of quantity `pivot`, as Fieller and Wald sets need.
 
@@ -158,9 +183,27 @@ class Covariance:
         chosen = np.ix_(members, members)
         scaled = [part.factor[pivot] * part.matrix[chosen] for part in self.parts]
         total = np.asarray(sum(scaled), dtype=np.float64)
-        if np.isnan(total).any() or np.linalg.eigvalsh(total)[0] >= -SLACK * np.trace(total):
-            return total
-        return np.asarray(scaled[0], dtype=np.float64)
+        return total if _semidefinite(total) else np.asarray(scaled[0], dtype=np.float64)
+
+
+def _scaled(part: Part) -> Array:
+    """The part with geometric means of factors off its diagonal; factors of one part have one sign."""
+    root = np.sqrt(np.abs(part.factor))
+    return np.asarray(np.sign(np.nansum(part.factor)) * part.matrix * np.outer(root, root), dtype=np.float64)
+
+
+def _lifted(extra: Array, base: Array) -> Array:
+    """What `extra` adds to `base` where it adds: its negative directions, in the metric of `base`, set to 0."""
+    if np.linalg.eigvalsh(base)[0] <= SLACK * np.trace(base):
+        return np.zeros_like(base)
+    gains, directions = linalg.eigh(extra, base)
+    loaded = base @ directions
+    return np.asarray(loaded * np.maximum(gains, 0.0) @ loaded.T, dtype=np.float64)
+
+
+def _semidefinite(matrix: Array) -> bool:
+    """Whether no eigenvalue is below zero by more than rounding; an undefined matrix passes."""
+    return bool(np.isnan(matrix).any() or np.linalg.eigvalsh(matrix)[0] >= -SLACK * np.trace(matrix))
 
 
 def entering(units: Units, quantities: Array) -> Array:
@@ -215,6 +258,37 @@ def satterthwaite(units: Units, quantities: Array) -> Array:
     trace_of_square = weight @ (diagonal**2 - 2 * diagonal * overlap) + inner
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(trace_of_square > 0, trace**2 / trace_of_square, np.nan)
+
+
+def hotelling_df(units: Units, quantities: Array) -> float:
+    """Degrees of freedom of the Wishart distribution that approximates the CR2 covariance of several quantities.
+
+    Under the identity working model the entries of the standardised covariance have variances that are, by the inner
+    products `P` of `satterthwaite`, a quadratic form ``B`` in products of cell weights. With ``K = L' L``, `L` the
+    standardised quantities, ``eta = q (q + 1) / sum_cd B_cd (K_cc K_dd + K_cd^2)``; Hotelling's statistic is then
+    ``(eta - q + 1) / (eta q) W`` against F(q, eta - q + 1). For one quantity eta is Satterthwaite's.
+
+    Parameters
+    ----------
+    units : Units
+    quantities : ndarray, shape (q, C)
+        Linearly independent.
+
+    References
+    ----------
+    Pustejovsky and Tipton (2018), doi 10.1080/07350015.2016.1247004.
+    """
+    columns = np.flatnonzero((quantities != 0).any(axis=0))
+    own, shared, cross = (one[:, columns] for one in units.adjusted)
+    weighted = sp.diags_array(units.multiplicity)
+    mixed = (own.T @ weighted @ shared).toarray()
+    form = (own.T @ weighted @ own).toarray() - mixed - mixed.T + cross[columns].toarray()
+    chosen = quantities[:, columns]
+    expected = chosen * (units.multiplicity @ (own - shared)) @ chosen.T
+    inner = chosen.T @ np.linalg.solve(expected, chosen)
+    spread = np.sum(form * (np.outer(np.diag(inner), np.diag(inner)) + inner**2))
+    q = quantities.shape[0]
+    return float(q * (q + 1) / spread)
 
 
 def _welch(trial: Array, trial_df: Array, runs: Array, runs_df: Array) -> Array:

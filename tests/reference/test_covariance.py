@@ -9,8 +9,8 @@ import pytest
 
 import rctgap as rg
 from rctgap.estimands import MomentKey, contrasts
+from rctgap.estimates import arm_sets
 from rctgap.frequentist import covariance_of
-from rctgap.rows import arm_sets
 
 HERE = Path(__file__).parent / "covariance"
 EXPECTED = pd.read_csv(HERE / "expected.csv")

@@ -22,17 +22,24 @@ _WHERE = {
     "MomentKey": "estimands",
     "RctgapError": "errors",
     "RctgapWarning": "errors",
-    "Stage": "stages",
     "SimulatedTrial": "simulate",
     "SimulationPlan": "simulate",
+    "Stage": "stages",
     "StageEstimates": "estimates",
     "StageScores": "scores",
     "Transition": "stages",
     "TrialData": "trial",
+    "bootstrapped": "bootstrap",
     "codebook": "codebooks",
+    "complete_cases": "missing",
+    "complier_effects": "compliers",
     "decompose": "decomposition",
     "estimate_frequentist": "frequentist",
+    "estimate_system": "system",
+    "inverse_probability": "weighting",
     "load": "export",
+    "missing_score_rows": "missingness",
+    "randomisation_inference": "inference_by_design",
     "read_analysis": "analysis",
     "read_card": "cards",
     "read_dictionary": "dictionary",
@@ -43,6 +50,8 @@ _WHERE = {
     "save": "export",
     "score_stages": "scores",
     "simulate_trial": "simulate",
+    "wald_tests": "wald",
+    "wild_cluster_bootstrap": "inference_by_design",
     "write_report": "report",
 }
 
@@ -50,9 +59,11 @@ __all__ = ["__version__", *sorted(_WHERE)]  # noqa: PLE0604 - names of the table
 
 if TYPE_CHECKING:
     from rctgap.analysis import read_analysis, read_inputs, run_analysis
+    from rctgap.bootstrap import bootstrapped
     from rctgap.cards import BenchmarkCard, read_card
     from rctgap.checks import run_checks
     from rctgap.codebooks import codebook
+    from rctgap.compliers import complier_effects
     from rctgap.decomposition import decompose
     from rctgap.design import Arm, Borrowing, Design, Exclusion
     from rctgap.dictionary import Dictionary, read_dictionary
@@ -61,12 +72,18 @@ if TYPE_CHECKING:
     from rctgap.estimates import StageEstimates
     from rctgap.export import load, save
     from rctgap.frequentist import estimate_frequentist
+    from rctgap.inference_by_design import randomisation_inference, wild_cluster_bootstrap
+    from rctgap.missing import complete_cases
+    from rctgap.missingness import missing_score_rows
     from rctgap.report import write_report
     from rctgap.results import GapDecomposition
     from rctgap.scores import StageScores, score_stages
     from rctgap.simulate import SimulatedTrial, SimulationPlan, simulate_trial
     from rctgap.stages import DEFAULT_CHAIN, Chain, Stage, Transition
+    from rctgap.system import estimate_system
     from rctgap.trial import TrialData, read_trial
+    from rctgap.wald import wald_tests
+    from rctgap.weighting import inverse_probability
 
 
 def __getattr__(name: str) -> Any:

@@ -1,28 +1,48 @@
 """From analysis.yaml to a result: every fault of the inputs in one error, then the chain of functions."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rctgap.analysis_file import AnalysisFile, ArmEntry, StageEntry
+from rctgap.bootstrap import bootstrapped
 from rctgap.cards import BenchmarkCard, read_card
 from rctgap.checks import checked
+from rctgap.compliers import complier_rows
 from rctgap.decomposition import decompose
 from rctgap.design import Arm, Borrowing, Design, Exclusion
 from rctgap.dictionary import Dictionary, read_dictionary
 from rctgap.documents import nearest, parse, read_document
 from rctgap.errors import AnalysisError, Fault, RctgapError, RctgapWarning
 from rctgap.estimands import Estimand
+from rctgap.estimates import StageEstimates
 from rctgap.files import inside
 from rctgap.frequentist import estimate_frequentist
-from rctgap.results import GapDecomposition
+from rctgap.hypotheses import randomisation_rows, wild_rows
+from rctgap.resampled import FEWEST
+from rctgap.resampling import Draw
+from rctgap.results import GapDecomposition, HypothesisRow
 from rctgap.scores import StageScores, score_stages
 from rctgap.stages import Chain, Stage, Transition
 from rctgap.trial import read_trial
 
-__all__ = ["Analysis", "Inputs", "read_analysis", "read_inputs", "run_analysis"]
+__all__ = [
+    "Analysis",
+    "Inputs",
+    "Progress",
+    "read_analysis",
+    "read_inputs",
+    "run_analysis",
+    "seed_of",
+    "with_few_replicates",
+]
+
+type Progress = Callable[[Iterable[list[Draw]]], Iterable[list[Draw]]]
+
+DEFAULT_SEED = 20260522
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +149,7 @@ def _scores(analysis: Analysis, dictionary: Dictionary | None, design: Design, c
         dictionary=dictionary,
         exclude=[Exclusion(one.where, one.reason) for one in analysis.file.exclude],
     )
-    return score_stages(trial, chain)
+    return score_stages(trial, chain, analysis.file.covariates)
 
 
 def _chain(file: AnalysisFile, name: str) -> Chain:
@@ -191,12 +211,18 @@ def _estimand(file: AnalysisFile) -> Estimand:
     return Estimand(asked.items, asked.item_weights, asked.arm_weights, asked.non_users)
 
 
-def run_analysis(analysis: Analysis | Path | str) -> GapDecomposition:
+def run_analysis(
+    analysis: Analysis | Path | str, *, executor: Executor | None = None, progress: Progress = iter
+) -> GapDecomposition:
     """Read everything an analysis names, estimate, decompose and check.
 
     Parameters
     ----------
     analysis : Analysis or path
+    executor : concurrent.futures.Executor, optional
+        For replicates; it never changes a number.
+    progress : callable
+        Wraps the batches of bootstrap replicates as they come.
 
     Returns
     -------
@@ -212,10 +238,21 @@ def run_analysis(analysis: Analysis | Path | str) -> GapDecomposition:
     read = read_inputs(one)
     asked = one.file.frequentist
     try:
-        estimates = estimate_frequentist(read.scores, read.estimand, asked.covariance, asked.small_sample, asked.level)
+        estimates = estimate_frequentist(
+            read.scores,
+            read.estimand,
+            asked.covariance,
+            asked.small_sample,
+            asked.level,
+            asked.adjustment,
+            asked.intervals,
+        )
+        beside = [] if asked.bootstrap is None else [_bootstrapped(one, estimates, executor, progress)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RctgapWarning)
-            result = decompose(estimates, read.estimand, read.card, title=one.title)
+            result = decompose(estimates, read.estimand, read.card, title=one.title, beside=beside)
+        tests = (*result.tests, *_further_tests(one, estimates, executor))
+        effects = (*result.effects, *(complier_rows(estimates) if asked.complier_effects else ()))
     except RctgapError as error:
         raise error.at(str(one.path)) from None
     settings = replace(
@@ -223,7 +260,50 @@ def run_analysis(analysis: Analysis | Path | str) -> GapDecomposition:
         suppress_below=one.file.suppress_below,
         allow_mixed_systems=one.file.allow_mixed_systems,
     )
-    return checked(replace(result, settings=settings, checks=()))
+    return checked(replace(result, settings=settings, tests=tests, effects=effects, checks=()))
+
+
+def seed_of(analysis: Analysis) -> int:
+    """The analysis' seed, or the documented one."""
+    return DEFAULT_SEED if analysis.file.seed is None else analysis.file.seed
+
+
+def with_few_replicates(analysis: Analysis) -> Analysis:
+    """The same analysis with the fewest replicates, which finds every fault of what it asks for."""
+    asked = analysis.file.frequentist
+    entries = {name: getattr(asked, name) for name in ("bootstrap", "wild", "randomisation")}
+    few = {name: one.model_copy(update={"replicates": FEWEST}) for name, one in entries.items() if one is not None}
+    file = analysis.file.model_copy(update={"frequentist": asked.model_copy(update=few)})
+    return replace(analysis, file=file)
+
+
+def _bootstrapped(
+    analysis: Analysis, estimates: StageEstimates, executor: Executor | None, progress: Progress
+) -> StageEstimates:
+    asked = analysis.file.frequentist.bootstrap
+    return bootstrapped(
+        estimates,
+        kind=asked.kind if asked else None,
+        interval=asked.interval if asked else None,
+        replicates=asked.replicates if asked else 0,
+        weights=asked.weights if asked else "multinomial",
+        seed=seed_of(analysis),
+        executor=executor,
+        progress=progress,
+    )
+
+
+def _further_tests(analysis: Analysis, estimates: StageEstimates, executor: Executor | None) -> Iterator[HypothesisRow]:
+    """The tests that are made on request."""
+    asked, seed = analysis.file.frequentist, seed_of(analysis)
+    if asked.wild is not None:
+        wild = asked.wild
+        yield from wild_rows(estimates, weights=wild.weights, replicates=wild.replicates, seed=seed, executor=executor)
+    if asked.randomisation is not None:
+        drawn = asked.randomisation
+        yield from randomisation_rows(
+            estimates, studentised=drawn.studentised, replicates=drawn.replicates, seed=seed, executor=executor
+        )
 
 
 def input_files(analysis: Analysis) -> Iterator[tuple[str, Path]]:

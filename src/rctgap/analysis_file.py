@@ -128,13 +128,41 @@ class EstimandEntry(_Part):
     non_users: Literal["exclude", "zero", "control"] | None = None
 
 
+class BootstrapEntry(_Part):
+    """Intervals from replicates, shown beside."""
+
+    kind: Literal["participant", "item", "crossed"] | None = None
+    replicates: int = pydantic.Field(default=10_000, ge=100)
+    interval: Literal["percentile", "bca", "studentized"] | None = None
+    weights: Literal["multinomial", "bayesian"] = "multinomial"
+
+
+class WildEntry(_Part):
+    """Wild cluster bootstrap-t tests."""
+
+    weights: Literal["rademacher", "webb"] = "rademacher"
+    replicates: int = pydantic.Field(default=9999, ge=100)
+
+
+class RandomisationEntry(_Part):
+    """Randomisation tests of the realized effects."""
+
+    studentised: bool = True
+    replicates: int = pydantic.Field(default=9999, ge=100)
+
+
 class Frequentist(_Part):
     """How frequentist intervals are made."""
 
     covariance: Literal["robust", "cluster", "cluster2", "item"] | None = None
     small_sample: Literal["CR1", "CR2", "CR3"] = "CR2"
     level: float = pydantic.Field(default=0.95, gt=0, lt=1)
-    bootstrap: Later = None
+    intervals: Literal["t", "few-items", "bounded"] | None = None
+    adjustment: Literal["linear", "logistic", "none"] | None = None
+    bootstrap: BootstrapEntry | None = None
+    wild: WildEntry | None = None
+    randomisation: RandomisationEntry | None = None
+    complier_effects: bool = False
 
 
 class Bayesian(_Part):
@@ -169,7 +197,7 @@ class AnalysisFile(_Part):
     stages: tuple[StageEntry, ...] = pydantic.Field(min_length=2)
     transitions: tuple[TransitionEntry, ...] = ()
     scoring: dict[str, dict[str, Text]] = {}
-    covariates: Later = None
+    covariates: tuple[str, ...] = ()
     estimand: EstimandEntry
     frequentist: Frequentist = Frequentist()
     bayesian: Bayesian = Bayesian()

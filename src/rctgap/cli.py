@@ -52,15 +52,15 @@ def reproduce(study: str, data: Path | None, out: Path | None, quiet: bool) -> N
     with _plain_errors():
         from rctgap.reproduction import reproduce as run  # noqa: PLC0415 - heavy
 
-        done = run(out or Path("results") / study, data, lambda names: _progress(names, quiet))
+        done = run(out or Path("results") / study, data, lambda names: _progress(names, quiet, "Chains"))
         if not quiet:
             click.echo(_reproduction_text(done))
     sys.exit(max(_exit_code(result, name) for name, result in done.results.items()))
 
 
-def _progress(names: Sequence[str], quiet: bool) -> Iterator[str]:
+def _progress[T](parts: Iterable[T], quiet: bool, label: str) -> Iterator[T]:
     hidden = quiet or not sys.stderr.isatty()
-    with click.progressbar(names, label="Chains", file=sys.stderr, hidden=hidden) as bar:
+    with click.progressbar(parts, label=label, file=sys.stderr, hidden=hidden) as bar:
         yield from bar
 
 
@@ -80,10 +80,10 @@ def _reproduction_text(done: "Reproduction") -> str:
 def validate(analysis: Path, allow_outside: bool) -> None:
     """Check dictionary, data, design, links and card; every fault at once."""
     with _plain_errors():
-        from rctgap.analysis import read_analysis, run_analysis  # noqa: PLC0415 - heavy
+        from rctgap.analysis import read_analysis, run_analysis, with_few_replicates  # noqa: PLC0415 - heavy
         from rctgap.printing import attrition_text  # noqa: PLC0415 - heavy
 
-        result = run_analysis(read_analysis(analysis, allow_outside=allow_outside))
+        result = run_analysis(with_few_replicates(read_analysis(analysis, allow_outside=allow_outside)))
         click.echo(f"{analysis}: no fault found.")
         click.echo(attrition_text(result))
         for check in result.checks:
@@ -104,7 +104,7 @@ def decompose(analysis: Path, method: str, out: Path | None, allow_outside: bool
 
         read = read_analysis(analysis, allow_outside=allow_outside)
         folder = out or Path("results") / _slug(read.title)
-        result = run_to_folder(read, folder)
+        result = run_to_folder(read, folder, progress=lambda parts: _progress(parts, quiet, "Replicates"))
         if not quiet:
             click.echo(result)
             click.echo(f"\nReport: {folder / 'report.html'}")

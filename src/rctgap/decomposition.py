@@ -1,6 +1,7 @@
 """The decomposition: estimates and a card in, a GapDecomposition out."""
 
 import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from rctgap.cards import BenchmarkCard
@@ -8,10 +9,12 @@ from rctgap.caveats import coverage_limits, standing_notes
 from rctgap.checks import checked
 from rctgap.errors import EstimandError, EstimationError, Fault, RctgapWarning
 from rctgap.estimands import Estimand
-from rctgap.estimates import StageEstimates
+from rctgap.estimates import IntervalStyle, StageEstimates
 from rctgap.frequentist import estimate_frequentist
+from rctgap.hypotheses import wald_rows
+from rctgap.missingness import missing_score_rows
 from rctgap.provenance import assumption_rows, attrition_rows, margin_rows, settings_of, system_rows
-from rctgap.results import GapDecomposition
+from rctgap.results import ComponentRow, GapDecomposition
 from rctgap.rows import component_rows, effect_rows, share_rows, stage_rows
 
 __all__ = ["decompose"]
@@ -20,7 +23,12 @@ NOT_SHOWN = "Not shown,"
 
 
 def decompose(
-    estimates: StageEstimates, estimand: Estimand, card: BenchmarkCard | None = None, *, title: str = ""
+    estimates: StageEstimates,
+    estimand: Estimand,
+    card: BenchmarkCard | None = None,
+    *,
+    title: str = "",
+    beside: Sequence[StageEstimates] = (),
 ) -> GapDecomposition:
     """Split the gap between the first and the last stage by transition, and tie each part to the card.
 
@@ -32,6 +40,8 @@ def decompose(
     card : BenchmarkCard, optional
         Its assumption IDs must include all that the transitions name.
     title : str
+    beside : sequence of StageEstimates
+        The same estimates with other intervals, such as from `bootstrapped`, to show beside.
 
     Returns
     -------
@@ -80,6 +90,7 @@ def decompose(
         card.require(scores.chain.assumptions, "transitions")
     others, left_out = _companions(estimates)
     every = (estimates, *others)
+    alternatives = (*(other for one in every for other in _other_intervals(one)), *beside)
     limits = coverage_limits(estimates, others)
     result = GapDecomposition(
         title=title,
@@ -87,19 +98,41 @@ def decompose(
         components=tuple(row for one in every for row in component_rows(one)),
         stages=tuple(stage_rows(estimates)),
         other_stages=tuple(row for one in others for row in stage_rows(one)),
-        shares=tuple(row for one in every for row in share_rows(one)),
+        shares=tuple(row for one in (*every, *alternatives) for row in share_rows(one)),
         effects=tuple(row for one in every for row in effect_rows(one)),
         attrition=attrition_rows(scores),
         margins=margin_rows(scores),
         systems=system_rows(scores),
         assumptions=(),
         warnings=limits,
-        notes=(*estimates.notes, *scores.notes, *standing_notes(estimates), *left_out),
+        notes=tuple(dict.fromkeys((*_told(estimates, beside), *scores.notes, *standing_notes(estimates), *left_out))),
+        alternatives=tuple(row for one in alternatives for row in _linear_rows(one)),
+        missing=missing_score_rows(estimates),
+        tests=tuple(wald_rows(estimates)),
         estimates=estimates,
     )
     if limits:
         warnings.warn("\n".join(limits), RctgapWarning, stacklevel=2)
     return checked(replace(result, assumptions=assumption_rows(result, scores.chain, card), card=card))
+
+
+def _told(estimates: StageEstimates, beside: Sequence[StageEstimates]) -> Iterator[str]:
+    for one in (estimates, *beside):
+        yield from one.notes
+
+
+def _other_intervals(estimates: StageEstimates) -> Iterator[StageEstimates]:
+    """The same estimates over random items with the intervals that were not chosen."""
+    if estimates.estimand.items == "random":
+        styles: Sequence[IntervalStyle] = ("few-items", "t", "bounded")
+        yield from (replace(estimates, intervals=style) for style in styles if style != estimates.intervals)
+
+
+def _linear_rows(estimates: StageEstimates) -> Iterator[ComponentRow]:
+    """Rows with intervals of the estimates' own making: `few-items` and `bounded` leave ratios to the plug-in."""
+    for row in component_rows(estimates):
+        if row.kind != "conditional" or estimates.intervals in ("t", "bootstrap"):
+            yield row
 
 
 def _companions(estimates: StageEstimates) -> tuple[list[StageEstimates], list[str]]:
@@ -113,9 +146,18 @@ def _companions(estimates: StageEstimates) -> tuple[list[StageEstimates], list[s
     left_out: dict[str, list[str]] = {}
     for estimand in wanted:
         kind = estimates.covariance if estimand.items == asked.items else None
+        style = estimates.intervals if estimand.items == asked.items and estimates.intervals != "bootstrap" else None
         try:
             found.append(
-                estimate_frequentist(estimates.scores, estimand, kind, estimates.small_sample, estimates.level)
+                estimate_frequentist(
+                    estimates.scores,
+                    estimand,
+                    kind,
+                    estimates.small_sample,
+                    estimates.level,
+                    estimates.adjustment,
+                    style,
+                )
             )
         except (EstimandError, EstimationError) as error:
             left_out.setdefault(error.reason, []).append(f"items {estimand.items}, {estimand.item_weights_name} mix")

@@ -164,6 +164,8 @@ def _fault(model: type[pydantic.BaseModel], entry: Any, file: str) -> Fault:
             given = entry["input"]
             shown = _shown(given)
             message = entry["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+            if entry["type"] == "model_type":
+                message = "Input should be a mapping of keys to values"
             if message.startswith("Input should"):
                 return Fault("this cannot be used", f"It{message.removeprefix('Input')}", file, path, value=shown[:120])
             what, _, allowed = message.partition(". ")

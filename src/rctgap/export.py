@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -24,7 +24,9 @@ from rctgap.results import (
     ComponentRow,
     EffectRow,
     GapDecomposition,
+    HypothesisRow,
     MarginRow,
+    MissingRow,
     Settings,
     ShareRow,
     StageRow,
@@ -55,6 +57,8 @@ _TABLES: Mapping[str, tuple[str, type]] = {
     "stages": ("stages.csv", StageRow),
     "other_stages": ("stages_other.csv", StageRow),
     "effects": ("effects.csv", EffectRow),
+    "tests": ("tests.csv", HypothesisRow),
+    "missing": ("missing.csv", MissingRow),
     "checks": ("checks.csv", CheckResult),
     "assumptions": ("assumptions.csv", AssumptionRow),
     "attrition": ("attrition.csv", AttritionRow),
@@ -65,6 +69,7 @@ OWN_FILES = frozenset(
 )
 _RECORDS: Mapping[str, type] = {
     **{name: kind for name, (_, kind) in _TABLES.items()},
+    "alternatives": ComponentRow,
     "margins": MarginRow,
     "systems": SystemRow,
 }
@@ -112,17 +117,21 @@ def write_result(
     result: GapDecomposition,
     place: Path,
     *,
-    manifest: Mapping[str, Any] | None = None,
+    manifest: Callable[[GapDecomposition], Mapping[str, Any]] = manifest_of,
 ) -> GapDecomposition:
-    """Write every file of a result into an empty folder; returns the result as it was written."""
+    """Write every file of a result into an empty folder; returns the result as it was written.
+
+    The manifest is made from that one too: what is hidden stays hidden in its warnings.
+    """
     shown = suppressed(checked(result))
     for name, (file, kind) in _TABLES.items():
-        _write_csv(place / file, getattr(shown, name), kind)
+        rows = (*shown.components, *shown.alternatives) if name == "components" else getattr(shown, name)
+        _write_csv(place / file, rows, kind)
     _write_json(place / "result.json", _document(shown))
     if result.card is not None:
         text = yaml.safe_dump(_plain(result.card.document), sort_keys=False, allow_unicode=True, width=100)
         (place / "card.yaml").write_text(text, encoding="utf-8")
-    _write_json(place / "manifest.json", dict(manifest or manifest_of(shown)))
+    _write_json(place / "manifest.json", dict(manifest(shown)))
     return shown
 
 

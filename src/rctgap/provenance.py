@@ -42,7 +42,7 @@ def settings_of(estimates: StageEstimates) -> Settings:
         arm_weights=estimand.arm_weights_name,
         non_users=estimand.non_users or "",
         method=estimates.method,
-        estimator=estimates.estimator,
+        estimator=estimates.estimator_name,
         covariance=estimates.covariance,
         small_sample=estimates.small_sample_name,
         level=estimates.level,

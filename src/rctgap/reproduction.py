@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rctgap.analysis import read_analysis, run_analysis
 from rctgap.datasets import folder as embedded_folder
@@ -103,8 +104,11 @@ def _chain(
     result = run_analysis(analysis)
     if check is not None:
         result = replace(result, checks=(*result.checks, check))
-    manifest = run_manifest(analysis, result)
-    manifest["inputs"] = [*manifest["inputs"], *extra]
+
+    def manifest(shown: GapDecomposition) -> dict[str, Any]:
+        found = run_manifest(analysis, shown)
+        return found | {"inputs": [*found["inputs"], *extra]}
+
     (place / name).mkdir()
     return write_result(result, place / name, manifest=manifest)
 

@@ -17,7 +17,9 @@ __all__ = [
     "ComponentRow",
     "EffectRow",
     "GapDecomposition",
+    "HypothesisRow",
     "MarginRow",
+    "MissingRow",
     "Settings",
     "ShareRow",
     "StageRow",
@@ -114,6 +116,7 @@ class ShareRow:
     items: str
     item_weights: str
     note: str = ""
+    estimator: str = "plug-in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +202,58 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingRow:
+    """A quantity under one way to deal with missing scores.
+
+    Attributes
+    ----------
+    approach : str
+        `available` (each stage's own scores, the default), `complete_case`, `inverse_probability` or `worst_case`.
+    estimate, std_error : float or None
+        None under `worst_case`, unless no missing score touches the quantity.
+    lower, upper : float or None
+        Confidence interval; under `worst_case` for a number between the bounds (Imbens and Manski).
+    bound_lower, bound_upper : float or None
+        Under `worst_case`, the smallest and largest estimate over all values of the missing scores.
+    n : int or None
+        Answers and runs that enter: under `inverse_probability` and `worst_case` the answers without a score too.
+    note : str
+    """
+
+    arm: str
+    quantity: str
+    approach: str
+    estimate: float | None
+    std_error: float | None
+    lower: float | None
+    upper: float | None
+    bound_lower: float | None
+    bound_upper: float | None
+    level: float
+    n: int | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class HypothesisRow:
+    """One row of tests.csv: a hypothesis, and the interval of the test's quantity where the test gives one."""
+
+    arm: str
+    hypothesis: str
+    method: str
+    statistic: float | None
+    df_num: float | None
+    df_denom: float | None
+    reference: str
+    p_value: float | None
+    lower: float | None
+    upper: float | None
+    level: float
+    replicates: int | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What was asked: the words that head every table."""
 
@@ -229,7 +284,8 @@ class GapDecomposition:
 
     `tidy()` is the one frame; printers, figures and files read it or the records that it is
     made of. The rows under other estimands (items random beside fixed, standardised beside
-    observed mix) are kept with the main ones and told apart by `items` and `item_weights`.
+    observed mix) are kept with the main ones and told apart by `items` and `item_weights`. The same
+    estimates with other intervals are `alternatives`, told apart by `estimator`.
     """
 
     title: str
@@ -246,12 +302,15 @@ class GapDecomposition:
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     checks: tuple[CheckResult, ...] = ()
+    alternatives: tuple[ComponentRow, ...] = ()
+    missing: tuple[MissingRow, ...] = ()
+    tests: tuple[HypothesisRow, ...] = ()
     estimates: "StageEstimates | None" = field(default=None, compare=False, repr=False)
     card: "BenchmarkCard | None" = field(default=None, compare=False, repr=False)
 
     def tidy(self) -> "pd.DataFrame":
         """Every component, gap, effect and conditional as one frame, one row each (columns of components.csv)."""
-        return records_frame(self.components, ComponentRow)
+        return records_frame((*self.components, *self.alternatives), ComponentRow)
 
     def main(self) -> tuple[ComponentRow, ...]:
         """Rows of the estimand that was asked for, without those shown beside it."""

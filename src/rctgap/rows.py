@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rctgap.design import Arm
-from rctgap.errors import EstimandError, Fault
 from rctgap.estimands import (
-    ALL_ARMS,
     Conditional,
     Contrast,
     MomentKey,
@@ -15,14 +13,14 @@ from rctgap.estimands import (
     contrasts,
     flow_keys,
 )
-from rctgap.estimates import StageEstimates
-from rctgap.inference import Linear, Share, conditional, linear, shares, simultaneous
+from rctgap.estimates import Linear, Share, StageEstimates, arm_sets
 from rctgap.intervals import Interval, critical_value
 from rctgap.provenance import mixed_steps
+from rctgap.quantities import conditional, linear, shares, simultaneous
 from rctgap.results import ComponentRow, EffectRow, ShareRow, StageRow
 from rctgap.tables import points
 
-__all__ = ["arm_sets", "component_rows", "effect_rows", "share_rows", "stage_rows"]
+__all__ = ["component_rows", "effect_rows", "share_rows", "stage_rows"]
 
 ADDS_UP = 1e-9
 NO_BAND = "no simultaneous interval: a step of this arm has no symmetric one"
@@ -41,35 +39,7 @@ class _Flow:
 
 
 _NO_FLOW = _Flow()
-
-
-def arm_sets(estimates: StageEstimates) -> list[tuple[str, Mapping[str, float]]]:
-    """Each AI arm by itself, then all of them at their weights."""
-    arms = estimates.scores.design.arms
-    alone: list[tuple[str, Mapping[str, float]]] = [(arm.label, {arm.label: 1.0}) for arm in arms]
-    return [*alone, (ALL_ARMS, _arm_weights(estimates))]
-
-
-def _arm_weights(estimates: StageEstimates) -> Mapping[str, float]:
-    choice = estimates.estimand.arm_weights
-    labels = [arm.label for arm in estimates.scores.design.arms]
-    if isinstance(choice, Mapping):
-        aliases = estimates.scores.aliases
-        return _named_weights({aliases.get(arm, arm): weight for arm, weight in choice.items()}, labels)
-    if choice == "equal":
-        return dict.fromkeys(labels, 1.0 / len(labels))
-    size = estimates.scores.answers.groupby("arm", observed=True)["count"].sum()
-    total = float(sum(size[label] for label in labels))
-    return {label: float(size[label]) / total for label in labels}
-
-
-def _named_weights(choice: Mapping[str, float], labels: Sequence[str]) -> Mapping[str, float]:
-    unlike = sorted(set(choice) ^ set(labels))
-    if unlike:
-        what = "this arm has no weight" if unlike[0] in labels else "this is no analysed arm"
-        allowed = f"Give a weight, 0 if need be, to each of: {', '.join(labels)}"
-        raise EstimandError(Fault(what, allowed, place="estimand.arm_weights", value=unlike[0]))
-    return dict(choice)
+_SHARE_METHODS = {"bootstrap": "bootstrap", "bounded": "betting", "few-items": "inversion"}
 
 
 def component_rows(estimates: StageEstimates) -> Iterator[ComponentRow]:
@@ -100,7 +70,8 @@ def _linear_row(
     mixed = _mixed_note(estimates, contrast, weights)
     part = parts.get(contrast.quantity)
     band = bands.get(contrast.quantity) if contrast.kind == "component" else None
-    unbanded = contrast.kind == "component" and band is None and result.interval is not None
+    alone = estimates.intervals == "t" and result.interval is not None
+    unbanded = contrast.kind == "component" and band is None and alone
     return _row(
         estimates,
         contrast.arm,
@@ -162,7 +133,7 @@ def _row(
         level=estimates.level,
         interval=ends.kind if ends else "",
         method=estimates.method,
-        estimator=estimates.estimator,
+        estimator=estimates.estimator_name,
         covariance=estimates.covariance,
         small_sample=estimates.small_sample_name,
         items=estimates.estimand.items,
@@ -260,7 +231,8 @@ def _two_shares(estimates: StageEstimates, arm: str, quantity: str, share: Share
     note = "; ".join(share.notes)
     if found is not None and found.set_type == "exclusive":
         note = f"the set is all shares up to `lower` and from `upper` on; {note}"
-    yield _share_row(estimates, arm, quantity, share.estimate, "fieller", found.set_type if found else "", ends, note)
+    method = _SHARE_METHODS.get(estimates.intervals, "fieller")
+    yield _share_row(estimates, arm, quantity, share.estimate, method, found.set_type if found else "", ends, note)
     if share.delta is not None:
         ends = (share.delta.lower, share.delta.upper)
         yield _share_row(estimates, arm, quantity, share.estimate, "delta", "bounded", ends, note)
@@ -289,6 +261,7 @@ def _share_row(
         chosen.items,
         chosen.item_weights_name,
         note,
+        estimates.estimator_name,
     )
 
 
@@ -356,7 +329,7 @@ def _ratio_row(
     chosen = estimates.estimand
     means = linear(estimates, [top, {base: 1.0}])
     treated, control = (one.estimate for one in means)
-    extreme = any(estimates.value(key) in (0.0, 1.0) for key in (*top, base) if key in estimates.keys)
+    extreme = any(not 0.0 < estimates.value(key) < 1.0 for key in (*top, base) if key in estimates.keys)
     if treated is None or control is None or extreme:
         missing = [note for one in means if one.estimate is None for note in one.notes]
         note = "; ".join(missing) or "a proportion of 0 or 1 has no ratio with an interval"

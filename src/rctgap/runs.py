@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from rctgap.analysis import Analysis, document_of, input_files, run_analysis
+from rctgap.analysis import Analysis, Progress, document_of, input_files, run_analysis, seed_of
 from rctgap.export import replacing, write_result
 from rctgap.manifest import manifest_of
 from rctgap.report import write_report
@@ -12,21 +12,21 @@ from rctgap.results import GapDecomposition
 __all__ = ["run_manifest", "run_to_folder", "write_run"]
 
 
-def run_to_folder(analysis: Analysis, folder: Path) -> GapDecomposition:
+def run_to_folder(analysis: Analysis, folder: Path, *, progress: Progress = iter) -> GapDecomposition:
     """Run an analysis and write its result folder and report; nothing is written if anything fails."""
     with replacing(folder) as place:
-        result = write_run(analysis, place)
+        result = write_run(analysis, place, progress=progress)
         write_report(place)
     return result
 
 
-def write_run(analysis: Analysis, place: Path) -> GapDecomposition:
+def write_run(analysis: Analysis, place: Path, *, progress: Progress = iter) -> GapDecomposition:
     """Run an analysis and write its files, without the report, into an empty folder."""
-    result = run_analysis(analysis)
-    return write_result(result, place, manifest=run_manifest(analysis, result))
+    result = run_analysis(analysis, progress=progress)
+    return write_result(result, place, manifest=lambda shown: run_manifest(analysis, shown))
 
 
 def run_manifest(analysis: Analysis, result: GapDecomposition) -> dict[str, Any]:
     """The manifest of an analysis that was run from files."""
     inputs = dict(input_files(analysis))
-    return manifest_of(result, inputs, analysis=document_of(analysis), seed=analysis.file.seed)
+    return manifest_of(result, inputs, analysis=document_of(analysis), seed=seed_of(analysis))

@@ -14,9 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, special, stats
 
+from rctgap.design import Design
 from rctgap.documents import nearest
 from rctgap.errors import AnalysisError, Fault
 from rctgap.estimands import ALL_ARMS, Estimand, MomentKey, contrasts
+from rctgap.scores import StageScores
 from rctgap.stages import DEFAULT_CHAIN, Chain
 
 __all__ = ["SimulatedTrial", "SimulationPlan", "simulate_trial"]
@@ -162,7 +164,7 @@ class SimulatedTrial:
         items at the estimand's weights: under `observed`, answers at each arm's own mix and runs
         at their equal one. `all` weighs the arms equally.
         """
-        stage = self._population() if estimand.items == "random" else self._of_these_items(estimand)
+        stage = self.means(estimand)
         control = None if self.plan.control_mean is None else CONTROL
         arms = list(self.plan.arms)
         sets = [*((arm, {arm: 1.0}) for arm in arms), (ALL_ARMS, dict.fromkeys(arms, 1.0 / len(arms)))]
@@ -172,6 +174,29 @@ class SimulatedTrial:
             for row in contrasts(self.plan.chain, label, weights, control)
             if row.quantity != "item_mix"
         }
+
+    def means(self, estimand: Estimand) -> Mapping[MomentKey, float]:
+        """True stage means of every arm, of which the quantities of `truth` are made."""
+        return self._population() if estimand.items == "random" else self._of_these_items(estimand)
+
+    def scores(self) -> StageScores:
+        """The trial as stage scores, without the reading and validation that data from outside need."""
+        plan = self.plan
+        control = None if plan.control_mean is None else CONTROL
+        answers = self.answers.assign(stratum="", used=True, marginal="", count=1.0)
+        runs = self.runs.rename(columns={plan.chain.first: "score"}).assign(count=1.0)
+        if not len(runs):
+            runs = pd.DataFrame({"system": [], "item": [], "score": [], "count": []})
+        return StageScores(
+            plan.chain,
+            Design(control, list(plan.arms)),
+            {(arm, stage): (arm,) for arm in plan.arms for stage in plan.chain.names},
+            paired=True,
+            participants=True,
+            attrition=(),
+            _answers=answers,
+            _runs=runs.groupby(["system", "item", "score"])["count"].sum().reset_index(),
+        )
 
     def _population(self) -> dict[MomentKey, float]:
         plan = self.plan

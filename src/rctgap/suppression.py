@@ -1,7 +1,7 @@
 """Small cells hidden before anything is written, with whatever else they could be worked out from."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,9 @@ from rctgap.results import (
     ComponentRow,
     EffectRow,
     GapDecomposition,
+    HypothesisRow,
     MarginRow,
+    MissingRow,
     ShareRow,
     StageRow,
 )
@@ -26,7 +28,7 @@ __all__ = ["suppressed"]
 
 FIGURES = ("estimate", "std_error", "df", "lower", "upper", "simultaneous_lower", "simultaneous_upper", "share_of_gap")
 FLOWS = ("lost", "gained", "lost_count", "gained_count")
-SIZES = ("n", "clusters")
+SIZES = ("n", "clusters", "df")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class _Hidden:
     stages: frozenset[tuple[str, str]]
     sizes: frozenset[tuple[str, str]]
     steps: frozenset[tuple[str, str]]
+    use: frozenset[str]
+    complete: frozenset[str]
 
 
 def suppressed(result: GapDecomposition) -> GapDecomposition:
@@ -49,17 +53,21 @@ def suppressed(result: GapDecomposition) -> GapDecomposition:
     loaded result was suppressed when it was saved.
 
     What is hidden cannot be had by subtraction. A formula turned round is another matter: under
-    `robust` and observed weights the standard error of a paired step still gives lost plus gained.
+    `robust` and observed weights the standard error of a paired step still gives lost plus gained, and a mean with
+    all its digits can give its denominator.
     """
     estimates, limit = result.estimates, result.settings.suppress_below
     if estimates is None or limit <= 1:
         return result
     hidden = _find(estimates.scores, limit)
     note = f"hidden: fewer than {limit} people, successes or failures (suppress_below)"
-    told = (note,) if hidden.stages or hidden.steps or hidden.sizes else ()
+    told = (note,) if any((hidden.stages, hidden.steps, hidden.sizes, hidden.use, hidden.complete)) else ()
     shown = replace(
         result,
         components=tuple(_component(row, result, hidden, note) for row in result.components),
+        alternatives=tuple(_component(row, result, hidden, note) for row in result.alternatives),
+        missing=tuple(_resting(row, result, hidden, note) for row in result.missing),
+        tests=tuple(_resting(row, result, hidden, note) for row in result.tests),
         stages=tuple(_stage(row, hidden, note) for row in result.stages),
         other_stages=tuple(_stage(row, hidden, note) for row in result.other_stages),
         shares=tuple(_share(row, result, hidden, note) for row in result.shares),
@@ -99,7 +107,16 @@ def _find(scores: StageScores, limit: int) -> _Hidden:
         for start, to, _ in chain.steps
         if _small_step(scores, arm, start.name, to.name, limit)
     }
-    return _Hidden(_pooled(stages, control), _pooled(sizes, control), _pooled(steps, control))
+    labels = [arm.label for arm in scores.design.arms]
+    use = {label for label in labels if _small_use(scores, label, limit)}
+    dropped = {label for label in labels if _small_difference(scores, label, limit)}
+    return _Hidden(
+        _pooled(stages, control),
+        _pooled(sizes, control),
+        _pooled(steps, control),
+        frozenset(use | ({ALL_ARMS} if use else set())),
+        frozenset(dropped | ({ALL_ARMS} if dropped else set())),
+    )
 
 
 def _pooled(cells: set[tuple[str, str]], control: str | None) -> frozenset[tuple[str, str]]:
@@ -136,6 +153,25 @@ def _small_step(scores: StageScores, arm: Arm, start: str, to: str, limit: int) 
     change = rows[to] - rows[start]
     keys = [rows[start], rows[to]] if binary else [np.sign(change)]
     return any(_small(_people(scores, part), limit) for _, part in rows.groupby(keys))
+
+
+def _small_use(scores: StageScores, arm: str, limit: int) -> bool:
+    """Whether few people of an arm used the system, or few did not."""
+    rows = _rows(scores, arm, [])
+    return any(_small(_people(scores, part), limit) for part in (rows[rows["used"]], rows[~rows["used"]]))
+
+
+def _small_difference(scores: StageScores, arm: str, limit: int) -> bool:
+    """Whether leaving incomplete answers out takes few people, or few right or wrong ones, from some stage."""
+    names = [stage.name for stage in scores.trial_stages]
+    rows = _rows(scores, arm, [])
+    incomplete = rows[rows[names].isna().any(axis=1)]
+    for name in names:
+        scored = incomplete[incomplete[name].notna()]
+        ends = (scored, scored[scored[name] == 1.0], scored[scored[name] == 0.0])
+        if any(_small(_people(scores, part), limit) for part in ends):
+            return True
+    return False
 
 
 def _uses(row: ComponentRow, result: GapDecomposition) -> Iterable[tuple[str, str]]:
@@ -185,9 +221,22 @@ def _share(row: ShareRow, result: GapDecomposition, hidden: _Hidden, note: str) 
 
 def _effect(row: EffectRow, result: GapDecomposition, hidden: _Hidden, note: str) -> EffectRow:
     last = result.settings.stages[-1]
-    if not hidden.stages & {(row.arm, last), (result.settings.control, last)}:
+    few_users = row.quantity == "complier_effect" and row.arm in hidden.use
+    if not few_users and not hidden.stages & {(row.arm, last), (result.settings.control, last)}:
         return row
     return replace(row, estimate=None, lower=None, upper=None, note=note)
+
+
+def _resting[T: (MissingRow, HypothesisRow)](row: T, result: GapDecomposition, hidden: _Hidden, note: str) -> T:
+    """A row that rests on several stages of an arm and of the control arm: blank where any, or its size, is hidden."""
+    arms = {arm for arm, _ in (*hidden.stages, *hidden.sizes)}
+    if getattr(row, "approach", "") == "complete_case":
+        arms |= hidden.complete
+    if not arms or (not arms & {row.arm, result.settings.control} and row.arm in result.settings.arms):
+        return row
+    kept = {"arm", "quantity", "approach", "hypothesis", "method", "reference", "level"}
+    blank = {one.name: None for one in fields(row) if one.name not in kept}
+    return replace(row, **(blank | {"note": note}))  # type: ignore[arg-type]  # blanks are given by field name
 
 
 def _attrition(rows: tuple[AttritionRow, ...], limit: int) -> tuple[AttritionRow, ...]:

@@ -14,7 +14,18 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MAX_LINES = 400
-NO_FRAMES = {"variance", "intervals", "resampling", "models"}
+NO_FRAMES = {
+    "variance",
+    "intervals",
+    "inversion",
+    "wild",
+    "randomisation",
+    "resampling",
+    "models",
+    "betting",
+    "drawing",
+    "few_items",
+}
 ONLY_IN: dict[str, set[str]] = {
     "matplotlib": {"plots"},
     "pymc": {"models", "bayesian"},

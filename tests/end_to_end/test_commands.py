@@ -36,12 +36,12 @@ WORDS = {
     "components.csv": {
         "kind": {"component", "family", "gap", "effect", "conditional"},
         "family": {"", "task", "outcome"},
-        "interval": {"", "t", "normal", "wilson", "mover"},
+        "interval": {"", "t", "normal", "wilson", "mover", "population", "betting"},
         "method": {"frequentist"},
         "items": {"fixed", "random"},
     },
     "shares.csv": {
-        "method": {"fieller", "delta"},
+        "method": {"fieller", "delta", "inversion", "betting"},
         "set_type": {"", "bounded", "unbounded", "exclusive"},
         "denominator": {"gap"},
     },
@@ -462,7 +462,8 @@ def test_the_document_is_strict_json_with_everything_in_it(made):
     document = strict(made / "result.json")
     assert document["schema"] == "rctgap/result/1"
     assert document["final"] is True
-    for name in ("components", "shares", "stages", "checks", "assumptions", "attrition"):
+    document["components"] += document["alternatives"]
+    for name in ("components", "shares", "stages", "checks", "assumptions", "attrition", "tests", "missing"):
         rows = records(made / f"{name}.csv")
         assert len(document[name]) == len(rows)
         for told, row in zip(document[name], rows, strict=True):

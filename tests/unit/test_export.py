@@ -59,10 +59,12 @@ def test_every_file_is_there_and_in_strict_json(folder):
         "components.csv",
         "effects.csv",
         "manifest.json",
+        "missing.csv",
         "result.json",
         "shares.csv",
         "stages.csv",
         "stages_other.csv",
+        "tests.csv",
     ]
 
 
@@ -71,7 +73,7 @@ def test_csv_holds_the_numbers_in_full(folder, result):
 
     table = pd.read_csv(folder / "components.csv", keep_default_na=False, dtype=str)
     assert list(table.columns) == list(result.tidy().columns)
-    for written, row in zip(table.itertuples(), result.components, strict=True):
+    for written, row in zip(table.itertuples(), (*result.components, *result.alternatives), strict=True):
         assert written.estimate == ("" if row.estimate is None else repr(float(row.estimate)))
         assert written.note == row.note
 
@@ -210,8 +212,8 @@ def test_a_users_own_file_in_a_result_folder_is_not_lost(result, tmp_path):
     assert (tmp_path / "out" / "my notes.txt").read_text() == "mine"
 
 
-def test_a_manifest_is_optional(result, tmp_path):
+def test_a_manifest_is_optional_and_is_made_from_what_is_shown(result, tmp_path):
     with replacing(tmp_path / "out") as place:
-        write_result(result, place, manifest={"seed": 1})
-    assert load_manifest(tmp_path / "out") == {"seed": 1}
+        write_result(result, place, manifest=lambda shown: {"seed": 1, "title": shown.title})
+    assert load_manifest(tmp_path / "out") == {"seed": 1, "title": result.title}
     assert load_manifest(tmp_path) == {}

@@ -2,6 +2,8 @@
 
 import json
 import math
+import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,9 @@ import pytest
 
 import rctgap as rg
 from rctgap.checks import checked
+from rctgap.compliers import complier_rows
 from rctgap.estimands import MomentKey, contrasts
+from rctgap.simulate import DEFAULT_MEANS
 from rctgap.suppression import suppressed
 
 STAGES = ("benchmark", "own_query", "conversation", "decision")
@@ -228,3 +232,45 @@ def test_a_few_left_out_are_not_counted_by_the_steps_around_them(study, rules):
     assert (mine[hidden].n_in, mine[hidden].n_out) == (None, None)
     before, after = mine[hidden - 1].n_out, mine[hidden + 1].n_in if hidden + 1 < len(mine) else None
     assert before is None or after is None
+
+
+def test_a_warning_about_a_hidden_mean_is_not_in_the_manifest_either(tmp_path):
+    drawn = rg.simulate_trial(
+        rg.SimulationPlan(participants=60, means={**DEFAULT_MEANS, "decision": 0.03}, control_mean=0.3), seed=1
+    )
+    trial = rg.read_trial(drawn.answers, benchmark=drawn.runs, design=rg.Design("control", ["a1"]))
+    scores = rg.score_stages(trial, rg.DEFAULT_CHAIN)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rg.RctgapWarning)
+        result = rg.decompose(rg.estimate_frequentist(scores, rg.Estimand("fixed")), rg.Estimand("fixed"))
+    assert any("decision in arm a1" in text for text in result.warnings)
+    result = replace(result, settings=replace(result.settings, suppress_below=30))
+    folder = rg.save(result, tmp_path / "out")
+    assert "decision in arm a1" not in (folder / "manifest.json").read_text(encoding="utf-8")
+
+
+def idle_trial(idle):
+    """Sixty people an arm; `idle` of the AI arm never used the system, and `idle` users lack a conversation score."""
+    rows = [("a1", f"a{i}", int(i >= idle), None if i < 2 * idle else i % 2, i % 3 == 0) for i in range(60)]
+    rows += [("control", f"c{i}", 0, None, i % 4 == 0) for i in range(60)]
+    frame = pd.DataFrame(rows, columns=["arm", "participant", "used", "conversation", "decision"])
+    frame["decision"] = frame["decision"].astype(float)
+    trial = rg.read_trial(frame, design=rg.Design("control", ["a1"]))
+    return rg.score_stages(trial, [rg.Stage("conversation"), rg.Stage("decision")])
+
+
+@pytest.mark.parametrize(("idle", "hidden"), [(2, True), (20, False)])
+def test_few_non_users_or_incomplete_answers_hide_what_would_tell_their_number(idle, hidden):
+    estimand = rg.Estimand(items="fixed", non_users="zero")
+    estimates = rg.estimate_frequentist(idle_trial(idle), estimand)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rg.RctgapWarning)
+        result = rg.decompose(estimates, estimand)
+    shown = suppressed(replace(result, effects=(*result.effects, *complier_rows(estimates))))
+    effects = [row for row in shown.effects if row.quantity == "complier_effect"]
+    complete = [row for row in shown.missing if row.approach == "complete_case"]
+    assert effects
+    assert complete
+    assert all((row.estimate is None) == hidden for row in effects)
+    assert all((row.estimate is None) == hidden for row in complete)
+    assert not hidden or not any("share who used" in row.note for row in effects)

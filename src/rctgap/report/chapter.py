@@ -9,6 +9,7 @@ from rctgap.checks import checked
 from rctgap.report.answers import flows_section, uptake_section
 from rctgap.report.blocks import Chapter, Link, Paragraph, Picture, Section
 from rctgap.report.evidence import assumptions_section, attrition_section, checks_section
+from rctgap.report.further import intervals_section, missing_section, tests_section
 from rctgap.report.headline import headline_section
 from rctgap.report.methods import manifest_section, methods_section, notes_section
 from rctgap.report.quantities import components_section, effects_section, shares_section, stages_section
@@ -78,9 +79,12 @@ def chapter(named: NamedResult, number: int = 1) -> Chapter:
         stages_section(result, _pictures(result, plots.ladder, "ladder", anchor)),
         effects_section(result),
         components_section(result, _pictures(result, plots.forest, "forest", anchor)),
+        intervals_section(result),
         shares_section(result),
         flows_section(result, _pictures(result, plots.flows, "flows", anchor)),
         uptake_section(result),
+        tests_section(result),
+        missing_section(result),
         assumptions_section(result),
         checks_section(result),
         attrition_section(result),

@@ -14,6 +14,8 @@ INTERVALS = {
     "percentile": "percentile bootstrap",
     "bca": "BCa bootstrap",
     "studentized": "studentised bootstrap",
+    "population": "t, widened",
+    "betting": "bounded",
     "equal_tailed": "equal-tailed posterior",
     "hdi": "highest-density posterior",
 }

@@ -46,6 +46,18 @@ KINDS = {
     "normal": "normal: the estimate plus and minus a normal quantile times its standard error",
     "wilson": "Wilson: used for a stage whose mean is exactly 0 or 100 %",
     "mover": "MOVER: used for differences that involve such a stage",
+    "population": "t, widened: the union of t and the interval of a Beta-binomial population of items, used where "
+    "simulation has shown t to cover too little",
+    "betting": "bounded: holds for any distribution of item means",
+}
+EXTRA: Mapping[str, tuple[str, str]] = {
+    "population": ("Zou 2007, MOVER for correlated estimates", "10.1037/1082-989X.12.4.399"),
+    "betting": ("Waudby-Smith and Ramdas 2024, means of bounded variables by betting", "10.1093/jrsssb/qkad009"),
+    "bca": ("Efron 1987, BCa", "10.1080/01621459.1987.10478410"),
+    "lin": ("Lin 2013, regression adjustment", "10.1214/12-AOAS583"),
+    "wild": ("Webb 2023, wild cluster bootstrap", "10.1111/caje.12661"),
+    "randomisation": ("Wu and Ding 2021, randomisation tests", "10.1080/01621459.2020.1750415"),
+    "worst_case": ("Imbens and Manski 2004, intervals for bounds", "10.1111/j.1468-0262.2004.00555.x"),
 }
 RAMAN = Reference("Raman et al. 2026, the decomposition", "arXiv 2605.22612", "https://arxiv.org/abs/2605.22612")
 CAMERON = ("Cameron and Miller 2015, cluster-robust inference", "10.3368/jhr.50.2.317")
@@ -93,7 +105,8 @@ def _uncertainty(result: GapDecomposition) -> str:
     told.append(COVARIANCE.get(chosen.covariance, ""))
     if correction:
         told.append(f"Small samples: {correction}.")
-    told.append(f"Intervals are at {100 * chosen.level:g} %, one row at a time unless called simultaneous (max-t).")
+    told.append(f"Intervals are at {100 * chosen.level:g} %, one row at a time unless called simultaneous:")
+    told.append("max-t for t intervals, Bonferroni's for others.")
     others = sorted({row.covariance for row in result.components} - {chosen.covariance})
     if others:
         told.append(f"Rows under another estimand use covariance {', '.join(others)}.")
@@ -113,7 +126,18 @@ def _references(result: GapDecomposition, kinds: tuple[str, ...]) -> Iterator[Re
         (MOVER, "mover" in kinds),
         (MAX_T, any(row.simultaneous_lower is not None for row in result.components)),
     )
-    yield from (Reference(text, f"doi {doi}", f"https://doi.org/{doi}") for (text, doi), hit in applies if hit)
+    found = [*(source for source, hit in applies if hit), *(EXTRA[name] for name in _extra(result))]
+    yield from (Reference(text, f"doi {doi}", f"https://doi.org/{doi}") for text, doi in found)
+
+
+def _extra(result: GapDecomposition) -> Iterator[str]:
+    """What else the result used that has a source of its own."""
+    used = {row.interval for row in (*result.components, *result.alternatives)}
+    used |= {row.approach for row in result.missing} | {
+        row.method.partition(" ")[0].rstrip(",") for row in result.tests
+    }
+    used |= {result.settings.estimator.partition(",")[0]}
+    yield from (name for name in EXTRA if name in used)
 
 
 def notes_section(result: GapDecomposition) -> Section:

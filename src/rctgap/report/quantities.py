@@ -163,7 +163,7 @@ def shares_section(result: GapDecomposition) -> Section:
         row
         for arm in shown_arms(result)
         for row in result.shares
-        if row.arm == arm and (row.items, row.item_weights) == chosen
+        if row.arm == arm and (row.items, row.item_weights, row.estimator) == (*chosen, result.settings.estimator)
     ]
     table = Table(
         "Share of the gap, %",

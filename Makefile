@@ -6,10 +6,10 @@ JOBS ?= 2
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup test lint types reproduce bench reference lock wheel clean
+.PHONY: help setup test lint types reproduce bench simulations reference lock wheel clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make .venv with the pinned packages; nothing to do when nothing changed
 	@scripts/setup
@@ -30,6 +30,13 @@ reproduce: setup ## the paper's case study from the embedded counts, with its re
 bench: setup ## speed and memory, every benchmarks/bench_*.py
 	@for script in $(sort $(wildcard benchmarks/bench_*.py)); do \
 		echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+
+simulations: setup ## coverage studies, seeded, about two hours on two cores; writes simulations/
+	$(BIN)/python simulations/coverage.py --group analytic --trials 500
+	$(BIN)/python simulations/coverage.py --group resampled --trials 100
+	$(BIN)/python simulations/coverage.py --group wild --trials 60
+	$(BIN)/python simulations/coverage.py --group stages --trials 150
+	$(BIN)/python simulations/tables.py
 
 reference: ## run the R scripts again that made the reference values (needs R)
 	@command -v Rscript >/dev/null || { echo "Rscript was not found: install R to make the reference values again" >&2; exit 2; }

@@ -86,7 +86,7 @@ def _notes(covariance: Covariance, q: int, df: float, interval: Interval) -> tup
     notes = []
     if covariance.floored[q]:
         notes.append("the two-way variance fell below the item variance, which is used")
-    if df < FEW_DF and interval.kind == "t":
+    if round(df, 6) < FEW_DF and interval.kind == "t":
         notes.append(f"{df:.1f} degrees of freedom: too few for a trustworthy interval")
     if interval.kind in ("wilson", "mover"):
         notes.append("a zero estimated variance is part of this: interval from an effective sample size")

@@ -110,17 +110,8 @@ def few_items(
     for place, row, error, df in zip(usable, rows, errors, table.degrees_of_freedom(rows), strict=True):
         reason = next((limits[key] for key in quantities[place] if key in limits), "")
         ends = combined(*_population(table, populations, row[None])) if reason else None
-        one = _few(plain[place], float(error), float(df), estimates.level, ends, reason)
-        found[place] = replace(one, interval=_possible(one.interval, quantities[place]))
+        found[place] = _few(plain[place], float(error), float(df), estimates.level, ends, reason)
     return tuple(found)
-
-
-def _possible(interval: Interval | None, coefficients: Coefficients) -> Interval | None:
-    """A widened interval cut to what means in [0, 1] can give."""
-    if interval is None or interval.kind != "population" or any(":" in key.name for key in coefficients):
-        return interval
-    low, high = _range(np.array(list(coefficients.values())))
-    return Interval(max(interval.lower, low), min(interval.upper, high), interval.kind)
 
 
 def _usable(coefficients: Coefficients, one: Linear) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rctgap.design import Arm
 from rctgap.estimands import (
@@ -50,12 +50,21 @@ def component_rows(estimates: StageEstimates) -> Iterator[ComponentRow]:
         results = linear(estimates, [row.coefficients for row in rows])
         parts = _share_by_quantity(estimates, rows)
         bands = _bands(estimates, rows)
-        for contrast, result in zip(rows, results, strict=True):
+        for contrast, found in zip(rows, results, strict=True):
+            result = replace(found, interval=_possible(found.interval, contrast.coefficients))
             yield _linear_row(estimates, contrast, result, weights, parts, bands)
         for ratio in conditionals(label, weights):
             yield _conditional_row(estimates, ratio)
         if scores.design.control is None:
             yield _no_effect(estimates, label)
+
+
+def _possible(ends: Interval | None, coefficients: Mapping[MomentKey, float]) -> Interval | None:
+    """A widened interval cut to what stage means in [0, 1] can give."""
+    if ends is None or ends.kind != "population":
+        return ends
+    low, high = (sum(side(0.0, weight) for weight in coefficients.values()) for side in (min, max))
+    return Interval(max(ends.lower, low), min(ends.upper, high), ends.kind)
 
 
 def _linear_row(

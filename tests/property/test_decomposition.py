@@ -98,9 +98,12 @@ def test_relabelling_arms_relabels_rows(data):
         design=rg.Design("usual care", ["zeta", "beta"]),
     )
     back = {new: old for old, new in names.items()}
-    relabelled = tuple(replace(row, arm=back.get(row.arm, row.arm)) for row in renamed.components)
+    relabelled, others = (
+        tuple(replace(row, arm=back.get(row.arm, row.arm)) for row in rows)
+        for rows in (renamed.components, renamed.alternatives)
+    )
     assert len(relabelled) == len(decomposed(frame, runs).components)
-    same(replace(renamed, components=relabelled), decomposed(frame, runs))
+    same(replace(renamed, components=relabelled, alternatives=others), decomposed(frame, runs))
 
 
 @SLOW
@@ -128,7 +131,7 @@ def test_swapping_control_flips_the_realized_effect(data):
 def test_components_add_up_in_every_output(data, weights, items):
     frame, runs = data
     result = decomposed(frame, runs, rg.Estimand(items=items, item_weights=weights))
-    for _, rows in result.tidy().groupby(["arm", "items", "item_weights", "covariance"]):
+    for _, rows in result.tidy().groupby(["arm", "items", "item_weights", "covariance", "estimator"]):
         value = rows.set_index("quantity")["estimate"].astype(float)
         assert value["own_query"] + value["conversation"] + value["decision"] == pytest.approx(value["gap"], abs=1e-12)
         assert value["task"] + value["outcome"] == pytest.approx(value["gap"], abs=1e-12)

@@ -5,6 +5,7 @@ distinct patterns do not grow, to show what a replicate's cost goes by.
 """
 
 import time
+from concurrent.futures import Executor, ProcessPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -57,10 +58,10 @@ def decomposed(answers: pd.DataFrame, runs: pd.DataFrame) -> list[object]:
     return [parts, parts.div(parts["gap"], axis=0), effects, given]
 
 
-def seconds(estimates: rg.StageEstimates, replicates: int) -> float:
+def seconds(estimates: rg.StageEstimates, replicates: int, executor: Executor | None = None) -> float:
     """Of a crossed bootstrap, layout and intervals' inputs included."""
     start = time.perf_counter()
-    bootstrapped(estimates, kind="crossed", interval="percentile", replicates=replicates, seed=1)
+    bootstrapped(estimates, kind="crossed", interval="percentile", replicates=replicates, seed=1, executor=executor)
     return time.perf_counter() - start
 
 
@@ -79,9 +80,14 @@ def main() -> None:
     seconds(estimates, 200)
     ours = seconds(estimates, REPLICATES)
     theirs = by_pandas(drawn.answers, drawn.runs, PANDAS_REPLICATES) * REPLICATES
+    with ProcessPoolExecutor(2) as two:
+        seconds(estimates, 200, two)
+        both = seconds(estimates, REPLICATES, two)
     print(f"crossed bootstrap, {REPLICATES} replicates      {ours:8.2f} s")
+    print(f"the same on two processes               {both:8.2f} s")
     print(f"the same with pandas (scaled from {PANDAS_REPLICATES})    {theirs:8.0f} s")
-    print(f"ratio                                   {theirs / ours:8.0f}    (target {TARGET})")
+    print(f"ratio, one process                      {theirs / ours:8.0f}")
+    print(f"ratio, two processes                    {theirs / both:8.0f}    (target {TARGET} on two cores)")
     for copies in (1, 100, 10_000):
         one = crowd(copies)
         start = time.perf_counter()

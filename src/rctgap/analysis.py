@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rctgap.analysis_file import AnalysisFile, ArmEntry, StageEntry
+from rctgap.analysis_file import AnalysisFile, ArmEntry, BootstrapEntry, StageEntry
 from rctgap.bootstrap import bootstrapped
 from rctgap.cards import BenchmarkCard, read_card
 from rctgap.checks import checked
@@ -22,6 +22,7 @@ from rctgap.estimates import StageEstimates
 from rctgap.files import inside
 from rctgap.frequentist import estimate_frequentist
 from rctgap.hypotheses import randomisation_rows, wild_rows
+from rctgap.replication import DEFAULT_SEED
 from rctgap.resampled import FEWEST
 from rctgap.resampling import Draw
 from rctgap.results import GapDecomposition, HypothesisRow
@@ -41,8 +42,6 @@ __all__ = [
 ]
 
 type Progress = Callable[[Iterable[list[Draw]]], Iterable[list[Draw]]]
-
-DEFAULT_SEED = 20260522
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +246,8 @@ def run_analysis(
             asked.adjustment,
             asked.intervals,
         )
-        beside = [] if asked.bootstrap is None else [_bootstrapped(one, estimates, executor, progress)]
+        drawn = asked.bootstrap
+        beside = [] if drawn is None else [_bootstrapped(drawn, estimates, seed_of(one), executor, progress)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RctgapWarning)
             result = decompose(estimates, read.estimand, read.card, title=one.title, beside=beside)
@@ -278,16 +278,15 @@ def with_few_replicates(analysis: Analysis) -> Analysis:
 
 
 def _bootstrapped(
-    analysis: Analysis, estimates: StageEstimates, executor: Executor | None, progress: Progress
+    asked: BootstrapEntry, estimates: StageEstimates, seed: int, executor: Executor | None, progress: Progress
 ) -> StageEstimates:
-    asked = analysis.file.frequentist.bootstrap
     return bootstrapped(
         estimates,
-        kind=asked.kind if asked else None,
-        interval=asked.interval if asked else None,
-        replicates=asked.replicates if asked else 0,
-        weights=asked.weights if asked else "multinomial",
-        seed=seed_of(analysis),
+        kind=asked.kind,
+        interval=asked.interval,
+        replicates=asked.replicates,
+        weights=asked.weights,
+        seed=seed,
         executor=executor,
         progress=progress,
     )

@@ -6,7 +6,7 @@ import pydantic
 
 from rctgap.stages import Family, Source
 
-__all__ = ["AnalysisFile", "ArmEntry", "StageEntry"]
+__all__ = ["AnalysisFile", "ArmEntry", "BootstrapEntry", "StageEntry"]
 
 
 def _text(value: Any) -> Any:

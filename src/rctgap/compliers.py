@@ -16,7 +16,7 @@ from rctgap.estimands import ALL_ARMS, MomentKey
 from rctgap.estimates import Linear, StageEstimates, arm_sets
 from rctgap.frequentist import covariance_of
 from rctgap.inference import linear
-from rctgap.intervals import ShareSet, critical_value, fieller, symmetric
+from rctgap.intervals import ShareSet, critical_value, fieller, finite, symmetric
 from rctgap.moments import item_mix
 from rctgap.results import EffectRow
 from rctgap.stages import Chain, Stage, Transition
@@ -293,17 +293,13 @@ def complier_rows(estimates: StageEstimates) -> Iterator[EffectRow]:
             one.arm,
             "complier_effect",
             one.estimate,
-            _finite(one.set_lower),
-            _finite(one.set_upper),
+            finite(one.set_lower),
+            finite(one.set_upper),
             one.level,
             chosen.items,
             chosen.item_weights_name,
             "; ".join(notes),
         )
-
-
-def _finite(end: float | None) -> float | None:
-    return None if end is None or math.isinf(end) else end
 
 
 def _cautions(estimates: StageEstimates, arm: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from rctgap.estimands import contrasts
 from rctgap.estimates import StageEstimates, arm_sets
 from rctgap.inference_by_design import randomisation_inference, wild_cluster_bootstrap
+from rctgap.intervals import finite
 from rctgap.randomisation import RandomisationResult
 from rctgap.results import HypothesisRow
 from rctgap.wald import wald_tests
@@ -40,10 +41,6 @@ def _reported(one: WildResult | RandomisationResult) -> float | None:
     if one.p_value is None or one.enumerated or not one.replicates:
         return one.p_value
     return max(one.p_value, 1.0 / (one.replicates + 1))
-
-
-def _finite(end: float | None) -> float | None:
-    return None if end is None or math.isinf(end) else end
 
 
 def _noted(one: WildResult | RandomisationResult, estimates: StageEstimates) -> str:
@@ -90,8 +87,8 @@ def wild_rows(
             None,
             f"{one.clusters} clusters" + (", enumerated" if one.enumerated else ""),
             _reported(one),
-            _finite(one.lower),
-            _finite(one.upper),
+            finite(one.lower),
+            finite(one.upper),
             estimates.level,
             one.replicates,
             _noted(one, estimates),
@@ -125,8 +122,8 @@ def randomisation_rows(
             None,
             f"{one.units} units" + (", enumerated" if one.enumerated else ""),
             _reported(one),
-            _finite(one.lower),
-            _finite(one.upper),
+            finite(one.lower),
+            finite(one.upper),
             estimates.level,
             one.replicates,
             _noted(one, estimates),

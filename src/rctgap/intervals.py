@@ -16,6 +16,7 @@ __all__ = [
     "critical_value",
     "delta_share",
     "fieller",
+    "finite",
     "imbens_manski",
     "max_t",
     "mover",
@@ -178,6 +179,11 @@ def fieller(numerator: float, denominator: float, joint: Array, critical: float)
         root = math.sqrt(discriminant)
         return ShareSet((b + root) / a, (b - root) / a, "exclusive")
     return ShareSet(-math.inf, math.inf, "unbounded")
+
+
+def finite(end: float | None) -> float | None:
+    """An end as files hold it: none where it is infinite."""
+    return None if end is None or math.isinf(end) else end
 
 
 def delta_share(numerator: float, denominator: float, joint: Array) -> float:

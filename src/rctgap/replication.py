@@ -7,9 +7,10 @@ from itertools import batched
 
 import numpy as np
 
-__all__ = ["in_batches", "replicate"]
+__all__ = ["DEFAULT_SEED", "in_batches", "replicate"]
 
 BATCHES = 64
+DEFAULT_SEED = 20260522
 
 
 def replicate[T](

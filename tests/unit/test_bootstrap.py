@@ -622,6 +622,11 @@ def test_defaults_and_labels(study):
         ("item", "studentized"),
     ]
     assert not any("anticonservative" in note for note in (*one.notes, *two.notes))
-    for options in ({"interval": "percentile"}, {"weights": "bayesian"}):
+    crossed = {"kind": "crossed", "interval": "percentile"}
+    for options, said in (
+        ({"interval": "percentile"}, "over 5 items: anticonservative"),
+        ({"weights": "bayesian"}, "over 5 items: anticonservative"),
+        (crossed, "over 5 items, crossed: too wide where items differ little"),
+    ):
         labelled = rg.bootstrapped(random, replicates=100, **options)
-        assert "over 5 items: anticonservative below 30 items" in labelled.notes[-1]
+        assert said in labelled.notes[-1]

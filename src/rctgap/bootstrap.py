@@ -26,13 +26,19 @@ type Codes = npt.NDArray[np.intp]
 
 INTERVALS = ("percentile", "bca", "studentized")
 FIXED_BY_DESIGN = ("mix:", "lost:", "gained:")
+MIX = "mix:"
 ENOUGH_ITEMS = 30
 
 
-def layout_of(estimates: StageEstimates) -> Layout:
-    """Columns and patterns of the moments that intervals are made for; terms of the item mix are held fixed."""
+def layout_of(estimates: StageEstimates, *, every: bool = False) -> Layout:
+    """Columns and patterns of the moments that intervals are made for, or of `every` moment.
+
+    Flows and terms of the item mix are among the latter alone. A mix term is the mean at the stage's own mix minus
+    that at the reference mix, both given the numbers of answers per item.
+    """
     found, scores = estimates.statistics, estimates.scores
-    wanted = np.array([not key.name.startswith(FIXED_BY_DESIGN) for key in found.moments])[found.part_of]
+    left_out = () if every else FIXED_BY_DESIGN
+    wanted = np.array([not key.name.startswith(left_out) for key in found.moments])[found.part_of]
     entries = found.entries
     kept = wanted[found.part[entries.column]]
     pair = entries.column[kept] * (len(entries.items) + 1) + entries.item[kept] + 1
@@ -44,7 +50,7 @@ def layout_of(estimates: StageEstimates) -> Layout:
         for runs in (False, True)
         if bool((entries.is_run[kept] == runs).any())
     )
-    return Layout(
+    layout = Layout(
         blocks,
         found.part[cell],
         np.where(item > 0, np.searchsorted(known, item), -1),
@@ -54,6 +60,34 @@ def layout_of(estimates: StageEstimates) -> Layout:
         found.leaning,
         found.values,
         known.size,
+        np.ones(found.part_of.size),
+    )
+    return _mix_as_two_means(layout, found, found.cells.size[cell]) if every else layout
+
+
+def _mix_as_two_means(layout: Layout, found: SufficientStatistics, size: Array) -> Layout:
+    """Each term of the item mix, whose weights add up to 0, as two means whose weights add up to 1."""
+    is_mix = np.array([key.name.startswith(MIX) for key in found.moments])[found.part_of]
+    mine = np.flatnonzero(is_mix[layout.part])
+    if not mine.size:
+        return layout
+    total = np.bincount(layout.part, size, is_mix.size)
+    own = size[mine] / total[layout.part[mine]]
+    parts, place = np.unique(layout.part[mine], return_inverse=True)
+    weight = layout.weight.copy()
+    weight[mine] = own
+    return replace(
+        layout,
+        blocks=tuple(
+            replace(one, score=np.append(one.score, one.score[mine]), size=np.append(one.size, one.size[mine]))
+            for one in layout.blocks
+        ),
+        part=np.append(layout.part, is_mix.size + place),
+        item=np.append(layout.item, layout.item[mine]),
+        weight=np.append(weight, own - layout.weight[mine]),
+        standardised=np.append(layout.standardised, np.ones(parts.size, dtype=np.bool_)),
+        part_of=np.append(layout.part_of, layout.part_of[parts]),
+        sign=np.append(layout.sign, -np.ones(parts.size)),
     )
 
 
@@ -142,6 +176,7 @@ def bootstrapped(
     >>> result.row("gap").interval
     'bca'
     """
+    estimates.require_frequentist("bootstrap intervals")
     random = estimates.estimand.items == "random"
     chosen: Kind = kind or ("item" if random else "participant")
     how: BootstrapInterval = interval or ("studentized" if random else "bca")

@@ -26,8 +26,11 @@ SIMULATED = {
 def coverage_limits(estimates: StageEstimates, others: Sequence[StageEstimates] = ()) -> tuple[str, ...]:
     """Warnings on intervals that simulation has shown to cover less than their level.
 
-    Covers the estimates asked for and the item-random ones shown beside them.
+    Covers the estimates asked for and the item-random ones shown beside them. Of a posterior, what is true of the means
+    whatever the intervals; how it was made is told in its notes.
     """
+    if estimates.posterior is not None:
+        return tuple(dict.fromkeys([*_lent_mix(estimates), *_excluded(estimates)]))
     random = next((one for one in (estimates, *others) if one.estimand.items == "random"), None)
     beside = "Items random" if random is estimates else "Items random, shown beside"
     found = [*_lent_mix(estimates), *_excluded(estimates), *_few_errors(estimates), *_single_cells(estimates)]
@@ -118,7 +121,9 @@ def _single_cells(estimates: StageEstimates) -> Iterable[str]:
 def standing_notes(estimates: StageEstimates) -> tuple[str, ...]:
     """What is true of every result of this kind and easily forgotten."""
     notes = ["The order of the stages is a scientific claim; another order would split the gap otherwise."]
-    if estimates.estimand.items == "fixed":
+    if estimates.estimand.items == "fixed" and estimates.posterior is not None:
+        notes.append("Items fixed: intervals speak of these items only.")
+    elif estimates.estimand.items == "fixed":
         notes.append(
             "Items fixed: intervals speak of these items only; in simulation they covered the truth of the population "
             "of such items 60 to 72 % of the time."

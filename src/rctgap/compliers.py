@@ -18,7 +18,7 @@ from rctgap.frequentist import covariance_of
 from rctgap.inference import linear
 from rctgap.intervals import ShareSet, critical_value, fieller, finite, symmetric
 from rctgap.moments import item_mix
-from rctgap.results import EffectRow
+from rctgap.records import EffectRow
 from rctgap.stages import Chain, Stage, Transition
 
 __all__ = ["ComplierEffect", "complier_effects", "complier_rows"]
@@ -144,6 +144,7 @@ def complier_effects(estimates: StageEstimates) -> tuple[ComplierEffect, ...]:
     >>> effect.first_stage, round(effect.realized_effect, 2), round(effect.estimate, 2)
     (0.75, 0.15, 0.2)
     """
+    estimates.require_frequentist("complier effects")
     control = estimates.scores.design.control
     if control is None:
         return ()

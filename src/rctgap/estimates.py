@@ -1,26 +1,33 @@
 """Estimated moments with the uncertainty that belongs to them, handed from estimators to the decomposition."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from rctgap.adjustment import Choice
 from rctgap.cells import SufficientStatistics
-from rctgap.errors import EstimandError, Fault
+from rctgap.errors import EstimandError, EstimationError, Fault
 from rctgap.estimands import ALL_ARMS, Estimand, MomentKey
 from rctgap.intervals import Interval, ShareSet
+from rctgap.records import FitRow, PredictiveRow, PriorRow
 from rctgap.resampling import Resampled, Targets
 from rctgap.scores import StageScores
 from rctgap.variance import CovarianceName, SmallSample
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 __all__ = [
     "Bootstrap",
     "BootstrapInterval",
+    "CredibleInterval",
     "IntervalStyle",
     "Linear",
+    "Posterior",
+    "Sampling",
     "Share",
     "StageEstimates",
     "arm_sets",
@@ -28,7 +35,8 @@ __all__ = [
 ]
 
 type Array = npt.NDArray[np.float64]
-type IntervalStyle = Literal["t", "few-items", "bounded", "bootstrap"]
+type IntervalStyle = Literal["t", "few-items", "bounded", "bootstrap", "posterior"]
+type CredibleInterval = Literal["equal_tailed", "hdi"]
 type BootstrapInterval = Literal["percentile", "bca", "studentized"]
 
 
@@ -81,6 +89,86 @@ class Bootstrap:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a posterior was drawn, and what its sampler says of itself; no clock, so that equal seeds give equal results.
+
+    Attributes
+    ----------
+    sampler : str
+        `dirichlet weights`, or the name of a Markov chain sampler.
+    versions : tuple of (package, version)
+    chains, draws, tune : int
+        Draws and tuning steps are of each chain.
+    independent : bool
+        Whether draws are independent: then there is nothing to diagnose.
+    target_accept, min_ebfmi : float or None
+        Acceptance aimed at; lowest energy Bayesian fraction of missing information over chains.
+    divergences, max_treedepth_hits : int or None
+        Over all chains, after tuning.
+    seed : int
+    """
+
+    sampler: str
+    versions: tuple[tuple[str, str], ...]
+    chains: int
+    draws: int
+    tune: int
+    seed: int
+    independent: bool = False
+    target_accept: float | None = None
+    divergences: int | None = None
+    min_ebfmi: float | None = None
+    max_treedepth_hits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """Draws of the moments from a posterior: the mark that tells it apart from a sampling distribution.
+
+    Attributes
+    ----------
+    draws : ndarray, shape (chains, draws, J)
+        Over `SufficientStatistics.moments`; NaN for a moment that the model does not give.
+    interval : {"equal_tailed", "hdi"}
+    missing : mapping of MomentKey to str
+        Moments without draws, and why.
+    independent : bool
+        Whether draws are independent, so that there are no chains to diagnose (Bayesian bootstrap).
+    prior : ndarray, shape (draws, J), optional
+        The same moments drawn before any data.
+    log_prior, log_likelihood : ndarray, shape (chains, draws), optional
+        Of the top-level priors and of the data, which power-scaling raises.
+    sampling : Sampling, optional
+        How the draws were made.
+    priors, predictive, fits : tuple of records
+        Tables of a result that come with the model.
+    notes : tuple of str
+        What a reader should know of the model for these data.
+    groups : mapping of str to Dataset
+        Further groups of posterior.nc, as ArviZ names them, with dimensions `chain` and `draw` where they have any:
+        `sample_stats`, `log_likelihood`, `posterior_predictive`, `observed_data`, `prior_predictive`.
+    restate : callable, optional
+        From the plug-in estimates under another estimand, of the same scores, to the posterior under it: by the same
+        fit or the same draws.
+    """
+
+    draws: Array
+    interval: CredibleInterval
+    missing: Mapping[MomentKey, str] = field(default_factory=dict)
+    independent: bool = False
+    prior: Array | None = None
+    log_prior: Array | None = None
+    log_likelihood: Array | None = None
+    sampling: Sampling | None = None
+    priors: tuple[PriorRow, ...] = ()
+    predictive: tuple[PredictiveRow, ...] = ()
+    fits: tuple[FitRow, ...] = ()
+    notes: tuple[str, ...] = ()
+    groups: Mapping[str, "xr.Dataset"] = field(default_factory=dict)
+    restate: "Callable[[StageEstimates], Posterior] | None" = None
+
+
+@dataclass(frozen=True, slots=True)
 class StageEstimates:
     """Stage means and the other moments of a trial under one estimand.
 
@@ -93,7 +181,7 @@ class StageEstimates:
         Moments, their values, and the influence of every unit on them.
     method, estimator : str
         School and estimator, for tables: `plug-in`, or adjusted for covariates by `lin` or `g-computation`.
-    intervals : {"t", "few-items", "bounded", "bootstrap"}
+    intervals : {"t", "few-items", "bounded", "bootstrap", "posterior"}
         How intervals are made from them.
     covariance : {"robust", "cluster", "cluster2", "item"}
     small_sample : {"CR1", "CR2", "CR3"}
@@ -104,6 +192,8 @@ class StageEstimates:
         What was chosen for the user, and why.
     bootstrap : Bootstrap, optional
         Where intervals come from replicates.
+    posterior : Posterior, optional
+        Where `method` is `bayesian`: `statistics` then are the plug-in's, for sizes and for what is missing.
     """
 
     scores: StageScores
@@ -117,6 +207,7 @@ class StageEstimates:
     intervals: IntervalStyle = "t"
     notes: tuple[str, ...] = ()
     bootstrap: Bootstrap | None = None
+    posterior: Posterior | None = None
 
     @property
     def keys(self) -> Mapping[MomentKey, int]:
@@ -134,18 +225,52 @@ class StageEstimates:
         """Estimator and way of making intervals, as tables print them."""
         if self.bootstrap is not None and self.intervals == "bootstrap":
             return f"{self.estimator}, bootstrap by {self.bootstrap.drawn.kind}, {self.bootstrap.interval}"
-        return self.estimator if self.intervals == "t" else f"{self.estimator}, {self.intervals}"
+        return self.estimator if self.intervals in ("t", "posterior") else f"{self.estimator}, {self.intervals}"
+
+    @property
+    def covariance_name(self) -> str:
+        """The covariance as tables print it: a posterior has none."""
+        return "" if self.posterior is not None else self.covariance
 
     @property
     def small_sample_name(self) -> str:
         """The small-sample correction as tables print it."""
+        if self.posterior is not None:
+            return ""
         if self.covariance == "cluster":
             return self.small_sample
         return "HC1" if self.covariance == "robust" else ""
 
+    @property
+    def missing(self) -> Mapping[MomentKey, str]:
+        """Moments without an estimate, and why."""
+        return {**self.statistics.missing, **({} if self.posterior is None else self.posterior.missing)}
+
+    @property
+    def plug_in(self) -> "StageEstimates":
+        """The plug-in estimates that a posterior's sizes come from; of any others, themselves."""
+        if self.posterior is None:
+            return self
+        return replace(self, method="frequentist", estimator="plug-in", intervals="t", posterior=None)
+
+    def require_frequentist(self, purpose: str) -> None:
+        """Refuse a posterior where a sampling distribution is needed.
+
+        Raises
+        ------
+        EstimationError
+            These are a posterior's estimates.
+        """
+        if self.posterior is not None:
+            what = f"{purpose} need a sampling distribution, and these estimates carry a posterior"
+            raise EstimationError(Fault(what, "Use `estimate_frequentist`", place="method", value=self.method))
+
     def value(self, key: MomentKey) -> float:
-        """Estimate of one moment."""
-        return float(self.statistics.values[self.keys[key]])
+        """Estimate of one moment: the posterior mean where there is a posterior."""
+        place = self.keys[key]
+        if self.posterior is not None:
+            return float(self.posterior.draws[..., place].mean())
+        return float(self.statistics.values[place])
 
     def row(self, coefficients: Mapping[MomentKey, float]) -> Array:
         """A linear quantity as a row over the moments, shape (J,)."""

@@ -9,7 +9,7 @@ from rctgap.estimates import StageEstimates, arm_sets
 from rctgap.inference_by_design import randomisation_inference, wild_cluster_bootstrap
 from rctgap.intervals import finite
 from rctgap.randomisation import RandomisationResult
-from rctgap.results import HypothesisRow
+from rctgap.records import HypothesisRow
 from rctgap.wald import wald_tests
 from rctgap.wild import WildResult, WildWeights
 

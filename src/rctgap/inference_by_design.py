@@ -85,6 +85,7 @@ def wild_cluster_bootstrap(
     >>> result.clusters, result.enumerated, result.replicates
     (10, True, 1024)
     """
+    estimates.require_frequentist("wild bootstrap tests")
     found = linear(estimates, quantities)
     rows = np.array([_row(estimates, one) for one in quantities]).reshape(len(found), len(estimates.statistics.moments))
     clusters, rows, imposable = _problem(estimates, rows)
@@ -219,6 +220,7 @@ def randomisation_inference(
     >>> result.units, result.enumerated, result.lower < result.estimate < result.upper
     (80, False, True)
     """
+    estimates.require_frequentist("randomisation tests")
     control = _refuse_unfit(estimates)
     return {
         label: _effect(estimates, control, weights, studentised, replicates, seed, executor)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,13 +15,16 @@ __all__ = [
     "bca",
     "critical_value",
     "delta_share",
+    "equal_tailed",
     "fieller",
     "finite",
+    "highest_density",
     "imbens_manski",
     "max_t",
     "mover",
     "percentile",
     "ratio_set",
+    "simultaneous_bands",
     "studentized",
     "symmetric",
     "wilson",
@@ -230,6 +233,48 @@ def percentile(draws: Array, level: float) -> Interval:
     tail = (1.0 - level) / 2.0
     ends = np.quantile(draws, [tail, 1.0 - tail])
     return Interval(float(ends[0]), float(ends[1]), "percentile")
+
+
+def equal_tailed(draws: Array, level: float) -> Interval:
+    """The middle of posterior draws, shape (B,): as much probability below it as above."""
+    return replace(percentile(draws, level), kind="equal_tailed")
+
+
+def highest_density(draws: Array, level: float) -> Interval:
+    """The shortest interval that holds `level` of posterior draws, shape (B,).
+
+    References
+    ----------
+    Chen and Shao (1999), doi 10.1080/10618600.1999.10474802.
+    """
+    ordered = np.sort(draws)
+    span = min(math.floor(level * ordered.size), ordered.size - 1)
+    start = int(np.argmin(ordered[span:] - ordered[: ordered.size - span]))
+    return Interval(float(ordered[start]), float(ordered[start + span]), "hdi")
+
+
+def simultaneous_bands(draws: Array, level: float) -> tuple[Interval, ...]:
+    """Equal-tailed intervals that hold all quantities at once with posterior probability `level`.
+
+    Parameters
+    ----------
+    draws : ndarray, shape (Q, B)
+
+    Notes
+    -----
+    Every quantity gives up the same number of draws in each tail, the largest number that leaves `level` of the joint
+    draws inside every interval. It is the max-t band's idea by ranks, so skewed posteriors keep their shape.
+
+    References
+    ----------
+    Besag, Green, Higdon and Mengersen (1995), doi 10.1214/ss/1177010123.
+    """
+    ordered = np.sort(draws, axis=1)
+    below = np.array([np.searchsorted(own, one, side="right") for own, one in zip(ordered, draws, strict=True)])
+    above = np.array([own.size - np.searchsorted(own, one) for own, one in zip(ordered, draws, strict=True)])
+    depth = np.sort(np.minimum(below, above).min(axis=0))
+    cut = int(depth[min(math.floor((1.0 - level) * depth.size), depth.size - 1)])
+    return tuple(Interval(float(own[cut - 1]), float(own[-cut]), "simultaneous") for own in ordered)
 
 
 def bca(draws: Array, estimate: float, acceleration: float, level: float) -> Interval:

@@ -12,7 +12,7 @@ from rctgap.inference import linear
 from rctgap.intervals import Interval, imbens_manski
 from rctgap.missing import End, complete_cases, extreme_values, filled, missing_scores
 from rctgap.moments import item_mix
-from rctgap.results import MissingRow
+from rctgap.records import MissingRow
 from rctgap.scores import StageScores
 from rctgap.weighting import inverse_probability, scoring_chances
 
@@ -64,6 +64,7 @@ def missing_score_rows(estimates: StageEstimates) -> tuple[MissingRow, ...]:
     inverse_probability -0.171 None None
     worst_case None -0.3 0.0
     """
+    estimates.require_frequentist("approaches to missing scores")
     if not missing_scores(estimates.scores):
         return ()
     wanted = _wanted(estimates)

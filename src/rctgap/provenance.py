@@ -5,15 +5,8 @@ from rctgap.design import Arm
 from rctgap.estimands import ALL_ARMS
 from rctgap.estimates import StageEstimates
 from rctgap.moments import item_mix
-from rctgap.results import (
-    AssumptionRow,
-    AttritionRow,
-    ComponentRow,
-    GapDecomposition,
-    MarginRow,
-    Settings,
-    SystemRow,
-)
+from rctgap.records import AssumptionRow, AttritionRow, ComponentRow, MarginRow, Settings, SystemRow
+from rctgap.results import GapDecomposition
 from rctgap.scores import StageScores
 from rctgap.stages import Chain
 
@@ -43,7 +36,7 @@ def settings_of(estimates: StageEstimates) -> Settings:
         non_users=estimand.non_users or "",
         method=estimates.method,
         estimator=estimates.estimator_name,
-        covariance=estimates.covariance,
+        covariance=estimates.covariance_name,
         small_sample=estimates.small_sample_name,
         level=estimates.level,
         stages=scores.chain.names,

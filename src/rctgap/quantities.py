@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from rctgap import inference, over_items, resampled
+from rctgap import inference, over_items, posterior_quantities, resampled
 from rctgap.estimands import Conditional, MomentKey
 from rctgap.estimates import Linear, Share, StageEstimates
 from rctgap.intervals import Interval
@@ -15,6 +15,8 @@ type Coefficients = Mapping[MomentKey, float]
 
 def linear(estimates: StageEstimates, quantities: Sequence[Coefficients]) -> tuple[Linear, ...]:
     """Estimates, standard errors and intervals of linear quantities."""
+    if estimates.posterior is not None:
+        return posterior_quantities.linear(estimates, quantities)
     plain = inference.linear(estimates, quantities)
     match estimates.intervals:
         case "few-items":
@@ -29,12 +31,16 @@ def linear(estimates: StageEstimates, quantities: Sequence[Coefficients]) -> tup
 
 def conditional(estimates: StageEstimates, ratio: Conditional) -> Linear:
     """A ratio of moments; `few-items` and `bounded` leave it to the plug-in's delta method."""
+    if estimates.posterior is not None:
+        return posterior_quantities.conditional(estimates, ratio)
     plain = inference.conditional(estimates, ratio)
     return resampled.resampled_ratio(estimates, ratio, plain) if estimates.intervals == "bootstrap" else plain
 
 
 def shares(estimates: StageEstimates, parts: Sequence[Coefficients], whole: Coefficients) -> tuple[Share, ...]:
     """Each part's share of the whole."""
+    if estimates.posterior is not None:
+        return posterior_quantities.shares(estimates, parts, whole)
     plain = inference.shares(estimates, parts, whole)
     match estimates.intervals:
         case "few-items":
@@ -48,7 +54,9 @@ def shares(estimates: StageEstimates, parts: Sequence[Coefficients], whole: Coef
 
 
 def simultaneous(estimates: StageEstimates, quantities: Sequence[Coefficients]) -> tuple[Interval | None, ...]:
-    """Intervals that cover all the quantities at once: max-t for `t`, Bonferroni's for the others."""
+    """Intervals that cover all quantities at once: max-t for `t`, by joint draws of a posterior, else Bonferroni's."""
+    if estimates.posterior is not None:
+        return posterior_quantities.simultaneous(estimates, quantities)
     if estimates.intervals == "t":
         return inference.simultaneous(estimates, quantities)
     shared = 1 - (1 - estimates.level) / len(quantities)

@@ -50,6 +50,8 @@ class Layout:
         The estimates, which leaning moments are taken to first order from.
     items : int
         Items of some column; each is one to draw.
+    sign : ndarray, shape (P,)
+        What each mean is multiplied by as it is added: -1 for the mean that a mix term subtracts, else 1.
     """
 
     blocks: tuple[Block, ...]
@@ -61,6 +63,7 @@ class Layout:
     leaning: Array
     values: Array
     items: int
+    sign: Array
 
     @cached_property
     def into(self) -> sp.csr_array:
@@ -70,7 +73,8 @@ class Layout:
     @cached_property
     def adding(self) -> sp.csr_array:
         """Means added up to moments, shape (J, P)."""
-        return self._indicator(self.part_of, self.leaning.shape[0])
+        shape = (self.leaning.shape[0], self.part_of.size)
+        return sp.csr_array((self.sign, (self.part_of, np.arange(self.part_of.size))), shape)
 
     @cached_property
     def moment(self) -> Codes:

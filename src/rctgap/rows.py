@@ -15,9 +15,10 @@ from rctgap.estimands import (
 )
 from rctgap.estimates import Linear, Share, StageEstimates, arm_sets
 from rctgap.intervals import Interval, critical_value
+from rctgap.posterior_quantities import log_ratio
 from rctgap.provenance import mixed_steps
 from rctgap.quantities import conditional, linear, shares, simultaneous
-from rctgap.results import ComponentRow, EffectRow, ShareRow, StageRow
+from rctgap.records import ComponentRow, EffectRow, ShareRow, StageRow
 from rctgap.tables import points
 
 __all__ = ["component_rows", "effect_rows", "share_rows", "stage_rows"]
@@ -39,7 +40,7 @@ class _Flow:
 
 
 _NO_FLOW = _Flow()
-_SHARE_METHODS = {"bootstrap": "bootstrap", "bounded": "betting", "few-items": "inversion"}
+_SHARE_METHODS = {"bootstrap": "bootstrap", "bounded": "betting", "few-items": "inversion", "posterior": "posterior"}
 
 
 def component_rows(estimates: StageEstimates) -> Iterator[ComponentRow]:
@@ -99,7 +100,8 @@ def _linear_row(
 def _conditional_row(estimates: StageEstimates, ratio: Conditional) -> ComponentRow:
     result = conditional(estimates, ratio)
     counted: tuple[str, ...] = ()
-    if result.estimate is not None and estimates.estimand.item_weights == "observed" and len(_arms_in(ratio)) == 1:
+    whole = estimates.posterior is None and estimates.estimand.item_weights == "observed" and len(_arms_in(ratio)) == 1
+    if result.estimate is not None and whole:
         counted = (f"{round(result.estimate * result.n)} of {result.n} answers",)
     return _row(estimates, ratio.arm, ratio.quantity, "conditional", result, (*counted, *result.notes))
 
@@ -143,7 +145,7 @@ def _row(
         interval=ends.kind if ends else "",
         method=estimates.method,
         estimator=estimates.estimator_name,
-        covariance=estimates.covariance,
+        covariance=estimates.covariance_name,
         small_sample=estimates.small_sample_name,
         items=estimates.estimand.items,
         item_weights=estimates.estimand.item_weights_name,
@@ -165,7 +167,7 @@ def _row(
 def _flow(estimates: StageEstimates, contrast: Contrast, result: Linear, weights: Mapping[str, float]) -> _Flow:
     lost = {flow_keys(arm, contrast.quantity)[0]: weight for arm, weight in weights.items() if weight}
     gained = {flow_keys(arm, contrast.quantity)[1]: weight for arm, weight in weights.items() if weight}
-    missing = next((estimates.statistics.missing[key] for key in lost if key in estimates.statistics.missing), None)
+    missing = next((estimates.missing[key] for key in lost if key in estimates.missing), None)
     if missing is not None:
         return _Flow(notes=(f"no flows: {missing}",))
     down, up = (sum(estimates.value(key) * weight for key, weight in flow.items()) for flow in (lost, gained))
@@ -311,7 +313,7 @@ def _stage_row(estimates: StageEstimates, arm: str, stage: str, system: str, res
         interval=ends.kind if ends else "",
         method=estimates.method,
         n=result.n,
-        covariance=estimates.covariance,
+        covariance=estimates.covariance_name,
         items=estimates.estimand.items,
         item_weights=estimates.estimand.item_weights_name,
         note="; ".join(result.notes),
@@ -319,7 +321,7 @@ def _stage_row(estimates: StageEstimates, arm: str, stage: str, system: str, res
 
 
 def effect_rows(estimates: StageEstimates) -> Iterator[EffectRow]:
-    """The realized effect as risk ratio and odds ratio, from the delta method on the log scale."""
+    """The realized effect as risk ratio and odds ratio, on the log scale: by the delta method, or in every draw."""
     scores = estimates.scores
     control = scores.design.control
     if control is None:
@@ -329,7 +331,19 @@ def effect_rows(estimates: StageEstimates) -> Iterator[EffectRow]:
     for label, weights in arm_sets(estimates):
         top = {MomentKey(arm, last): weight for arm, weight in weights.items() if weight}
         for quantity in ("risk_ratio", "odds_ratio"):
-            yield _ratio_row(estimates, label, quantity, top, base)
+            made = _ratio_row if estimates.posterior is None else _ratio_of_draws
+            yield made(estimates, label, quantity, top, base)
+
+
+def _ratio_of_draws(
+    estimates: StageEstimates, arm: str, quantity: str, top: Mapping[MomentKey, float], base: MomentKey
+) -> EffectRow:
+    chosen = estimates.estimand
+    mean, ends, note = log_ratio(estimates, top, {base: 1.0}, odds=quantity == "odds_ratio")
+    blank = EffectRow(arm, quantity, None, None, None, estimates.level, chosen.items, chosen.item_weights_name, note)
+    if mean is None or ends is None:
+        return blank
+    return replace(blank, estimate=math.exp(mean), lower=math.exp(ends.lower), upper=math.exp(ends.upper))
 
 
 def _ratio_row(

@@ -94,6 +94,7 @@ def wald_tests(estimates: StageEstimates) -> tuple[WaldTest, ...]:
     >>> [(test.hypothesis, test.reference) for test in wald_tests(estimates)[:4]]
     [('own_query = 0', 't'), ('conversation = 0', 't'), ('decision = 0', 't'), ('components = 0', 'Hotelling')]
     """
+    estimates.require_frequentist("Wald tests")
     return tuple(_tests(estimates))
 
 

@@ -10,6 +10,7 @@ from rctgap.design import Design
 from rctgap.dictionary import Table
 from rctgap.documents import nearest
 from rctgap.errors import DataError, Fault
+from rctgap.fields import Constraints
 from rctgap.margins import MarginComparison
 from rctgap.patterns import (
     benchmark_patterns,
@@ -22,7 +23,7 @@ from rctgap.patterns import (
     run_rows,
     run_scores,
 )
-from rctgap.stages import Chain, Stage
+from rctgap.stages import Chain, Scale, Stage
 from rctgap.trial import AttritionStep, TrialData, counts
 
 __all__ = ["StageScores", "due", "score_stages", "stages_in_use"]
@@ -54,6 +55,9 @@ class StageScores:
     unpaired : mapping of (arm, stage) to str
         Rows whose scores have the right mean and the right influence but are no longer the answers'
         own, and why pairs of them say nothing.
+    scales : mapping of stage to {"ordinal", "bounded", "unbounded"}
+        What the dictionary declares of fractional scores: a few ordered levels, a number between 0 and 1,
+        or a number without such limits; `bounded` where it says nothing.
     """
 
     chain: Chain
@@ -67,6 +71,7 @@ class StageScores:
     aliases: Mapping[str, str] = field(default_factory=dict)
     covariates: tuple[str, ...] = ()
     unpaired: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    scales: Mapping[str, Scale] = field(default_factory=dict)
     _answers: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     _runs: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
@@ -154,6 +159,7 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage], covariates: 
         tuple(_notes(wide, answers, trial, chain)),
         {spelling: level.name for spelling, level in trial.table.field(arm).spellings.items()},
         tuple(covariates),
+        scales=_scales(trial, chain),
         _answers=patterns,
         _runs=runs,
     )
@@ -186,6 +192,18 @@ def _refuse_withheld(trial: TrialData, chain: Chain) -> None:
 
 def _trial_names(chain: Chain) -> list[str]:
     return [stage.name for stage in chain.stages if stage.source != "benchmark"]
+
+
+def _scales(trial: TrialData, chain: Chain) -> dict[str, Scale]:
+    """What the dictionary says of each stage's scores; they may still all be 0 or 1."""
+    found: dict[str, Scale] = {}
+    for stage in chain.stages:
+        table = trial.runs_table if stage.source == "benchmark" else trial.table
+        declared = next((one for one in (table.fields if table else ()) if one.name == stage.column), None)
+        free = declared is not None and declared.type == "number" and declared.constraints == Constraints()
+        ordered = declared is not None and len(declared.levels) > 2  # noqa: PLR2004 - two levels are yes and no
+        found[stage.name] = "ordinal" if ordered else "unbounded" if free else "bounded"
+    return found
 
 
 def _unused_arms(trial: TrialData, arm: str) -> tuple[AttritionStep, ...]:

@@ -12,11 +12,13 @@ __all__ = [
     "SOURCES",
     "Chain",
     "Family",
+    "Scale",
     "Source",
     "Stage",
     "Transition",
 ]
 
+type Scale = Literal["binary", "ordinal", "bounded", "unbounded"]
 type Family = Literal["task", "outcome"]
 type Source = Literal["benchmark", "trial", "conversations"]
 

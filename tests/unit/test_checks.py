@@ -9,7 +9,7 @@ import rctgap as rg
 from rctgap.checks import checked, run_checks
 from rctgap.checks.other_route import TOLERANCE, effect_by_regression
 
-NAMES = ["declared_margins", "same_system", "same_instrument", "other_route", "clustering"]
+NAMES = ["declared_margins", "same_system", "same_instrument", "other_route", "clustering", "convergence", "agreement"]
 
 
 def check(result, name):
@@ -30,6 +30,8 @@ def test_every_check_reports_once_and_in_order(study):
         "same_instrument": "not_applicable",
         "other_route": "pass",
         "clustering": "pass",
+        "convergence": "not_applicable",
+        "agreement": "not_applicable",
     }
     assert result.final
     assert checked(result) is result

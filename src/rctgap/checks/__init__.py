@@ -3,12 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from rctgap.checks.agreement import agreement
 from rctgap.checks.clustering import clustering
+from rctgap.checks.convergence import convergence
 from rctgap.checks.declared_margins import declared_margins
 from rctgap.checks.other_route import other_route
 from rctgap.checks.same_instrument import same_instrument
 from rctgap.checks.same_system import same_system
-from rctgap.results import CheckResult, GapDecomposition
+from rctgap.records import CheckResult
+from rctgap.results import GapDecomposition
 
 __all__ = ["checked", "run_checks"]
 
@@ -18,6 +21,8 @@ _CHECKS: Sequence[Callable[[GapDecomposition], CheckResult]] = (
     same_instrument,
     other_route,
     clustering,
+    convergence,
+    agreement,
 )
 
 

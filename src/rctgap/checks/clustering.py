@@ -1,6 +1,7 @@
 """Whether answers of one person could be tied together."""
 
-from rctgap.results import CheckResult, GapDecomposition
+from rctgap.records import CheckResult
+from rctgap.results import GapDecomposition
 
 __all__ = ["clustering"]
 

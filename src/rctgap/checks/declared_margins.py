@@ -1,6 +1,7 @@
 """Published figures that the dictionary declares, against the data."""
 
-from rctgap.results import CheckResult, GapDecomposition, MarginRow
+from rctgap.records import CheckResult, MarginRow
+from rctgap.results import GapDecomposition
 
 __all__ = ["declared_margins"]
 

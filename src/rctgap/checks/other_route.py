@@ -11,7 +11,8 @@ from rctgap.estimates import StageEstimates
 from rctgap.missing import with_non_users
 from rctgap.moments import item_mix
 from rctgap.patterns import covariate_column, run_rows
-from rctgap.results import CheckResult, ComponentRow, GapDecomposition
+from rctgap.records import CheckResult, ComponentRow
+from rctgap.results import GapDecomposition
 from rctgap.scores import StageScores
 
 __all__ = ["TOLERANCE", "effect_by_interactions", "effect_by_regression", "other_route"]
@@ -24,6 +25,9 @@ TREATED = "treated: "
 def other_route(result: GapDecomposition) -> CheckResult:
     """Compare gap and realized effect of each arm with regressions that know nothing of the other stages."""
     estimates = result.estimates
+    if estimates is not None and estimates.posterior is not None:
+        detail = "A posterior mean is no least-squares estimate; `agreement` holds it against the plug-in."
+        return CheckResult("other_route", "not_applicable", "", detail)
     if estimates is None or estimates.estimand.non_users == "control":
         detail = "Non-users take the control mean, which no regression on one stage's rows gives."
         return CheckResult("other_route", "not_applicable", "", detail)

@@ -2,7 +2,8 @@
 
 from itertools import pairwise
 
-from rctgap.results import CheckResult, GapDecomposition, SystemRow
+from rctgap.records import CheckResult, SystemRow
+from rctgap.results import GapDecomposition
 
 __all__ = ["same_instrument"]
 

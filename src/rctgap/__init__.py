@@ -34,6 +34,7 @@ _WHERE = {
     "complete_cases": "missing",
     "complier_effects": "compliers",
     "decompose": "decomposition",
+    "estimate_bayesian": "bayesian",
     "estimate_frequentist": "frequentist",
     "estimate_system": "system",
     "inverse_probability": "weighting",
@@ -44,6 +45,7 @@ _WHERE = {
     "read_card": "cards",
     "read_dictionary": "dictionary",
     "read_inputs": "analysis",
+    "read_posterior": "posterior_file",
     "read_trial": "trial",
     "run_analysis": "analysis",
     "run_checks": "checks",
@@ -59,6 +61,7 @@ __all__ = ["__version__", *sorted(_WHERE)]  # noqa: PLE0604 - names of the table
 
 if TYPE_CHECKING:
     from rctgap.analysis import read_analysis, read_inputs, run_analysis
+    from rctgap.bayesian import estimate_bayesian
     from rctgap.bootstrap import bootstrapped
     from rctgap.cards import BenchmarkCard, read_card
     from rctgap.checks import run_checks
@@ -75,6 +78,7 @@ if TYPE_CHECKING:
     from rctgap.inference_by_design import randomisation_inference, wild_cluster_bootstrap
     from rctgap.missing import complete_cases
     from rctgap.missingness import missing_score_rows
+    from rctgap.posterior_file import read_posterior
     from rctgap.report import write_report
     from rctgap.results import GapDecomposition
     from rctgap.scores import StageScores, score_stages

@@ -1,13 +1,14 @@
 """From analysis.yaml to a result: every fault of the inputs in one error, then the chain of functions."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rctgap.analysis_file import AnalysisFile, ArmEntry, BootstrapEntry, StageEntry
+from rctgap.bayesian import BayesianPlan, check_plan, estimate_by_plan
 from rctgap.bootstrap import bootstrapped
 from rctgap.cards import BenchmarkCard, read_card
 from rctgap.checks import checked
@@ -22,10 +23,11 @@ from rctgap.estimates import StageEstimates
 from rctgap.files import inside
 from rctgap.frequentist import estimate_frequentist
 from rctgap.hypotheses import randomisation_rows, wild_rows
+from rctgap.records import HypothesisRow
 from rctgap.replication import DEFAULT_SEED
 from rctgap.resampled import FEWEST
 from rctgap.resampling import Draw
-from rctgap.results import GapDecomposition, HypothesisRow
+from rctgap.results import GapDecomposition
 from rctgap.scores import StageScores, score_stages
 from rctgap.stages import Chain, Stage, Transition
 from rctgap.trial import read_trial
@@ -33,7 +35,9 @@ from rctgap.trial import read_trial
 __all__ = [
     "Analysis",
     "Inputs",
+    "Method",
     "Progress",
+    "bayesian_plan",
     "read_analysis",
     "read_inputs",
     "run_analysis",
@@ -41,6 +45,7 @@ __all__ = [
     "with_few_replicates",
 ]
 
+type Method = Literal["frequentist", "bayesian", "both"]
 type Progress = Callable[[Iterable[list[Draw]]], Iterable[list[Draw]]]
 
 
@@ -211,17 +216,26 @@ def _estimand(file: AnalysisFile) -> Estimand:
 
 
 def run_analysis(
-    analysis: Analysis | Path | str, *, executor: Executor | None = None, progress: Progress = iter
+    analysis: Analysis | Path | str,
+    *,
+    method: Method = "frequentist",
+    allow_unconverged: bool = False,
+    executor: Executor | None = None,
+    progress: Progress = iter,
 ) -> GapDecomposition:
     """Read everything an analysis names, estimate, decompose and check.
 
     Parameters
     ----------
     analysis : Analysis or path
+    method : {"frequentist", "bayesian", "both"}
+        `both` shows the posterior beside the frequentist estimates.
+    allow_unconverged : bool
+        Consent to a posterior whose chains did not converge: the failed check stays and forbids nothing.
     executor : concurrent.futures.Executor, optional
         For replicates; it never changes a number.
     progress : callable
-        Wraps the batches of bootstrap replicates as they come.
+        Wraps the batches of bootstrap replicates, or of posterior draws, as they come.
 
     Returns
     -------
@@ -235,32 +249,72 @@ def run_analysis(
     """
     one = analysis if isinstance(analysis, Analysis) else read_analysis(analysis)
     read = read_inputs(one)
-    asked = one.file.frequentist
     try:
-        estimates = estimate_frequentist(
-            read.scores,
-            read.estimand,
-            asked.covariance,
-            asked.small_sample,
-            asked.level,
-            asked.adjustment,
-            asked.intervals,
+        plan = bayesian_plan(one)
+        check_plan(plan)
+        posterior = (
+            [] if method == "frequentist" else [estimate_by_plan(read.scores, read.estimand, plan, executor, progress)]
         )
-        drawn = asked.bootstrap
-        beside = [] if drawn is None else [_bootstrapped(drawn, estimates, seed_of(one), executor, progress)]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RctgapWarning)
-            result = decompose(estimates, read.estimand, read.card, title=one.title, beside=beside)
-        tests = (*result.tests, *_further_tests(one, estimates, executor))
-        effects = (*result.effects, *(complier_rows(estimates) if asked.complier_effects else ()))
+        if method == "bayesian":
+            result = _decomposed(one, read, posterior)
+        else:
+            result = _frequentist(one, read, posterior, executor, progress)
     except RctgapError as error:
         raise error.at(str(one.path)) from None
     settings = replace(
         result.settings,
         suppress_below=one.file.suppress_below,
         allow_mixed_systems=one.file.allow_mixed_systems,
+        allow_unconverged=allow_unconverged,
     )
-    return checked(replace(result, settings=settings, tests=tests, effects=effects, checks=()))
+    return checked(replace(result, settings=settings, checks=()))
+
+
+def _frequentist(
+    one: Analysis, read: Inputs, beside: Sequence[StageEstimates], executor: Executor | None, progress: Progress
+) -> GapDecomposition:
+    """The frequentist decomposition with what the analysis wants beside it."""
+    asked = one.file.frequentist
+    estimates = estimate_frequentist(
+        read.scores,
+        read.estimand,
+        asked.covariance,
+        asked.small_sample,
+        asked.level,
+        asked.adjustment,
+        asked.intervals,
+    )
+    drawn = asked.bootstrap
+    replicates = [] if drawn is None else [_bootstrapped(drawn, estimates, seed_of(one), executor, progress)]
+    result = _decomposed(one, read, [estimates, *replicates, *beside])
+    tests = (*result.tests, *_further_tests(one, estimates, executor))
+    effects = (*result.effects, *(complier_rows(estimates) if asked.complier_effects else ()))
+    return replace(result, tests=tests, effects=effects)
+
+
+def _decomposed(one: Analysis, read: Inputs, estimates: Sequence[StageEstimates]) -> GapDecomposition:
+    """The decomposition of the first estimates with the others beside; caveats are in the result and warn no-one."""
+    main, *beside = estimates
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RctgapWarning)
+        return decompose(main, read.estimand, read.card, title=one.title, beside=beside, margin=one.file.staged.margin)
+
+
+def bayesian_plan(analysis: Analysis) -> BayesianPlan:
+    """What the key `bayesian` asks for, with the analysis' seed."""
+    asked = analysis.file.bayesian
+    return BayesianPlan(
+        model=asked.model,
+        level=asked.level,
+        interval=asked.interval,
+        draws=asked.draws,
+        seed=seed_of(analysis),
+        tune=asked.tune,
+        chains=asked.chains,
+        priors=asked.priors,
+        sampler=asked.sampler,
+        compare=asked.compare,
+    )
 
 
 def seed_of(analysis: Analysis) -> int:

@@ -166,14 +166,20 @@ class Frequentist(_Part):
 
 
 class Bayesian(_Part):
-    """Settings of a posterior."""
+    """Settings of a posterior; what is left out takes the model's own default.
 
-    model: Literal["bootstrap", "hierarchical"] = "hierarchical"
-    draws: int = pydantic.Field(default=1000, ge=1)
-    tune: int = pydantic.Field(default=1000, ge=1)
-    chains: int = pydantic.Field(default=4, ge=1)
+    `tune`, `chains`, `priors`, `sampler` and `compare` (with nested models) are of models with chains and priors.
+    """
+
+    model: Literal["hierarchical", "bootstrap"] = "hierarchical"
+    draws: int | None = pydantic.Field(default=None, ge=1)
+    tune: int | None = pydantic.Field(default=None, ge=1)
+    chains: int | None = pydantic.Field(default=None, ge=1)
     level: float = pydantic.Field(default=0.95, gt=0, lt=1)
-    priors: dict[str, Any] = {}
+    interval: Literal["equal_tailed", "hdi"] = "equal_tailed"
+    priors: dict[str, float] = {}
+    sampler: Literal["pymc", "nutpie", "numpyro"] | None = None
+    compare: bool | None = None
 
 
 class Staged(_Part):
@@ -184,7 +190,7 @@ class Staged(_Part):
 
 
 class AnalysisFile(_Part):
-    """The whole file; `bayesian` and `staged` are settings of other commands and change nothing here."""
+    """The whole file; of `staged`, the margin also serves a posterior's statements."""
 
     schema_: Literal["rctgap/analysis/1"] = pydantic.Field(alias="schema")
     title: str = ""

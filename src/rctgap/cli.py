@@ -13,12 +13,14 @@ from rctgap import __version__
 from rctgap.errors import AnalysisError, Fault, RctgapError
 
 if TYPE_CHECKING:
+    from rctgap.analysis import Method
     from rctgap.reproduction import Reproduction
     from rctgap.results import GapDecomposition
 
 __all__ = ["main"]
 
 NOT_FINAL = 3
+METHODS = ("frequentist", "bayesian", "both")
 _PATH = click.Path(path_type=Path)
 
 
@@ -92,11 +94,14 @@ def validate(analysis: Path, allow_outside: bool) -> None:
 
 @main.command()
 @click.argument("analysis", type=_PATH)
-@click.option("--method", type=click.Choice(["frequentist"]), default="frequentist", show_default=True)
+@click.option("--method", type=click.Choice(METHODS), default=METHODS[0], show_default=True)
 @click.option("--out", type=_PATH, help="Result folder. [default: results/TITLE]")
 @click.option("--allow-outside", is_flag=True, help="Let the analysis name files outside its own folder.")
+@click.option("--allow-unconverged", is_flag=True, help="Call a posterior final whose chains did not converge.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-def decompose(analysis: Path, method: str, out: Path | None, allow_outside: bool, quiet: bool) -> None:  # noqa: ARG001 - one method so far
+def decompose(
+    analysis: Path, method: "Method", out: Path | None, allow_outside: bool, allow_unconverged: bool, quiet: bool
+) -> None:
     """Estimate and split the gap; write a result folder with its report."""
     with _plain_errors():
         from rctgap.analysis import read_analysis  # noqa: PLC0415 - heavy
@@ -104,7 +109,13 @@ def decompose(analysis: Path, method: str, out: Path | None, allow_outside: bool
 
         read = read_analysis(analysis, allow_outside=allow_outside)
         folder = out or Path("results") / _slug(read.title)
-        result = run_to_folder(read, folder, progress=lambda parts: _progress(parts, quiet, "Replicates"))
+        result = run_to_folder(
+            read,
+            folder,
+            method=method,
+            allow_unconverged=allow_unconverged,
+            progress=iter if quiet else lambda parts: _progress(parts, quiet, "Replicates"),
+        )
         if not quiet:
             click.echo(result)
             click.echo(f"\nReport: {folder / 'report.html'}")

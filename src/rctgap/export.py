@@ -1,13 +1,12 @@
 """Result folders: written whole or not at all, in open formats, and read back into an equal result."""
 
 import csv
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,29 @@ import yaml
 
 from rctgap.checks import checked
 from rctgap.errors import Fault, OutputError
+from rctgap.estimates import Sampling
 from rctgap.manifest import manifest_of
-from rctgap.results import (
+from rctgap.posterior_file import POSTERIOR, posterior_tree, read_tree, write_tree
+from rctgap.records import (
     AssumptionRow,
     AttritionRow,
     CheckResult,
     ComponentRow,
     EffectRow,
-    GapDecomposition,
+    FitRow,
     HypothesisRow,
     MarginRow,
     MissingRow,
+    PosteriorRow,
+    PredictiveRow,
+    PriorRow,
     Settings,
     ShareRow,
     StageRow,
     SystemRow,
 )
+from rctgap.results import GapDecomposition
+from rctgap.strict_json import brief, read_json, write_json
 from rctgap.suppression import suppressed
 
 __all__ = [
@@ -59,13 +65,26 @@ _TABLES: Mapping[str, tuple[str, type]] = {
     "effects": ("effects.csv", EffectRow),
     "tests": ("tests.csv", HypothesisRow),
     "missing": ("missing.csv", MissingRow),
+    "posterior": ("posterior.csv", PosteriorRow),
+    "priors": ("priors.csv", PriorRow),
+    "predictive": ("predictive.csv", PredictiveRow),
+    "fits": ("fits.csv", FitRow),
     "checks": ("checks.csv", CheckResult),
     "assumptions": ("assumptions.csv", AssumptionRow),
     "attrition": ("attrition.csv", AttritionRow),
 }
+_OF_A_POSTERIOR = ("posterior", "priors", "predictive", "fits")
 REPORTS = ("report.html", "report.md")
 OWN_FILES = frozenset(
-    {"result.json", "manifest.json", "card.yaml", "figures", *REPORTS, *(file for file, _ in _TABLES.values())}
+    {
+        "result.json",
+        "manifest.json",
+        "card.yaml",
+        POSTERIOR,
+        "figures",
+        *REPORTS,
+        *(file for file, _ in _TABLES.values()),
+    }
 )
 _RECORDS: Mapping[str, type] = {
     **{name: kind for name, (_, kind) in _TABLES.items()},
@@ -124,14 +143,16 @@ def write_result(
     The manifest is made from that one too: what is hidden stays hidden in its warnings.
     """
     shown = suppressed(checked(result))
-    for name, (file, kind) in _TABLES.items():
+    left_out = () if shown.posterior else _OF_A_POSTERIOR
+    for name, (file, kind) in ((one, made) for one, made in _TABLES.items() if one not in left_out):
         rows = (*shown.components, *shown.alternatives) if name == "components" else getattr(shown, name)
         _write_csv(place / file, rows, kind)
-    _write_json(place / "result.json", _document(shown))
+    tree = posterior_tree(shown)
+    write_json(place / "result.json", _document(shown, None if tree is None else write_tree(tree, place / POSTERIOR)))
     if result.card is not None:
         text = yaml.safe_dump(_plain(result.card.document), sort_keys=False, allow_unicode=True, width=100)
         (place / "card.yaml").write_text(text, encoding="utf-8")
-    _write_json(place / "manifest.json", dict(manifest(shown)))
+    write_json(place / "manifest.json", dict(manifest(shown)))
     return shown
 
 
@@ -143,18 +164,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _document(result: GapDecomposition) -> dict[str, Any]:
+def _document(result: GapDecomposition, posterior: str | None) -> dict[str, Any]:
     document: dict[str, Any] = {"schema": RESULT_SCHEMA, "final": result.final, "title": result.title}
     document["settings"] = asdict(result.settings)
     for name in _RECORDS:
         document[name] = [asdict(row) for row in getattr(result, name)]
     document["warnings"] = list(result.warnings)
     document["notes"] = list(result.notes)
+    document["sampling"] = None if result.sampling is None else asdict(result.sampling)
+    document["posterior_sha256"] = posterior
     return document
-
-
-def _write_json(path: Path, document: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _write_csv(path: Path, rows: Sequence[Any], kind: type) -> None:
@@ -171,10 +190,10 @@ def load(folder: Path | str) -> GapDecomposition:
     Raises
     ------
     OutputError
-        No result there, or one of another schema or damaged.
+        No result there, or one of another schema or damaged, or without its posterior.nc.
     """
     path = Path(folder) / "result.json"
-    document = _read_json(path)
+    document = read_json(path)
     if document.get("schema") != RESULT_SCHEMA:
         raise OutputError(
             Fault(
@@ -191,13 +210,16 @@ def load(folder: Path | str) -> GapDecomposition:
         texts = pydantic.TypeAdapter(dict[str, tuple[str, ...]]).validate_python(
             {"warnings": document["warnings"], "notes": document["notes"]}
         )
+        sampling = pydantic.TypeAdapter(Sampling | None).validate_python(document["sampling"])
+        known = pydantic.TypeAdapter(str | None).validate_python(document["posterior_sha256"])
         result = GapDecomposition(title=str(document["title"]), settings=settings, **texts, **records)  # type: ignore[arg-type]
+        result = replace(result, sampling=sampling)
         _complete(result)
     except (pydantic.ValidationError, KeyError, TypeError) as damage:
         raise OutputError(
-            Fault(f"the result is damaged: {_brief(damage)}", "Run the analysis again", str(path))
+            Fault(f"the result is damaged: {brief(damage)}", "Run the analysis again", str(path))
         ) from None
-    return result
+    return result if known is None else replace(result, draws=read_tree(Path(folder) / POSTERIOR, known))
 
 
 def _complete(result: GapDecomposition) -> None:
@@ -214,33 +236,10 @@ def _records(kind: type, content: Any) -> tuple[Any, ...]:
     return tuple(pydantic.TypeAdapter(list[kind]).validate_python(content))  # type: ignore[valid-type]
 
 
-def _brief(damage: Exception) -> str:
-    return next(iter(str(damage).splitlines()), "")[:120]
-
-
 def load_manifest(folder: Path | str) -> Mapping[str, Any]:
     """The manifest of a result folder, empty where there is none."""
     path = Path(folder) / "manifest.json"
-    return _read_json(path) if path.is_file() else {}
-
-
-def _read_json(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        raise OutputError(
-            Fault("no result here", "Name a folder that rctgap wrote (it holds result.json)", str(path.parent))
-        )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
-    except (ValueError, RecursionError, OSError) as damage:
-        what = f"the file is damaged: {_brief(damage) or type(damage).__name__}"
-        raise OutputError(Fault(what, "Run the analysis again", str(path))) from None
-    if not isinstance(content, dict):
-        raise OutputError(Fault("the file does not hold a mapping", "Run the analysis again", str(path)))
-    return content
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
+    return read_json(path) if path.is_file() else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +254,7 @@ class Index:
 
 def write_index(place: Path, index: Index) -> None:
     """Mark a folder of several results."""
-    _write_json(place / INDEX, {"schema": RESULTS_SCHEMA, **asdict(index)})
+    write_json(place / INDEX, {"schema": RESULTS_SCHEMA, **asdict(index)})
 
 
 def read_index(place: Path) -> Index:
@@ -269,11 +268,11 @@ def read_index(place: Path) -> Index:
     path = place / INDEX
     if not path.is_file():
         return Index()
-    content = {name: value for name, value in _read_json(path).items() if name != "schema"}
+    content = {name: value for name, value in read_json(path).items() if name != "schema"}
     try:
         return pydantic.TypeAdapter(Index).validate_python(content)
     except pydantic.ValidationError as damage:
-        raise OutputError(Fault(f"the index is damaged: {_brief(damage)}", "Run again", str(path))) from None
+        raise OutputError(Fault(f"the index is damaged: {brief(damage)}", "Run again", str(path))) from None
 
 
 @contextmanager
@@ -357,7 +356,7 @@ def _listed(target: Path) -> tuple[str, ...] | None:
 
 def _is_result(path: Path) -> bool:
     try:
-        return _read_json(path).get("schema") == RESULT_SCHEMA
+        return read_json(path).get("schema") == RESULT_SCHEMA
     except OutputError:
         return False
 

@@ -4,6 +4,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,20 @@ from rctgap.results import GapDecomposition
 
 __all__ = ["manifest_of"]
 
-PACKAGES = ("rctgap", "numpy", "pandas", "scipy", "statsmodels", "linearmodels", "pandera", "pyarrow")
+PACKAGES = (
+    "rctgap",
+    "numpy",
+    "pandas",
+    "scipy",
+    "statsmodels",
+    "linearmodels",
+    "pandera",
+    "pyarrow",
+    "arviz-stats",
+    "xarray",
+    "h5netcdf",
+    "pymc",
+)
 
 
 def manifest_of(
@@ -44,7 +58,7 @@ def manifest_of(
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
         "git_revision": _revision(next(iter(files.values())).parent) if files else "",
         "seed": seed,
-        "sampler": None,
+        "sampler": None if result.sampling is None else asdict(result.sampling),
         "interval": {"level": settings.level, "kinds": sorted({row.interval for row in result.main() if row.interval})},
         "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "warnings": list(result.warnings),

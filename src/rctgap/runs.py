@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from rctgap.analysis import Analysis, Progress, document_of, input_files, run_analysis, seed_of
+from rctgap.analysis import Analysis, Method, Progress, document_of, input_files, run_analysis, seed_of
 from rctgap.export import replacing, write_result
 from rctgap.manifest import manifest_of
 from rctgap.report import write_report
@@ -12,17 +12,31 @@ from rctgap.results import GapDecomposition
 __all__ = ["run_manifest", "run_to_folder", "write_run"]
 
 
-def run_to_folder(analysis: Analysis, folder: Path, *, progress: Progress = iter) -> GapDecomposition:
+def run_to_folder(
+    analysis: Analysis,
+    folder: Path,
+    *,
+    method: Method = "frequentist",
+    allow_unconverged: bool = False,
+    progress: Progress = iter,
+) -> GapDecomposition:
     """Run an analysis and write its result folder and report; nothing is written if anything fails."""
     with replacing(folder) as place:
-        result = write_run(analysis, place, progress=progress)
+        result = write_run(analysis, place, method=method, allow_unconverged=allow_unconverged, progress=progress)
         write_report(place)
     return result
 
 
-def write_run(analysis: Analysis, place: Path, *, progress: Progress = iter) -> GapDecomposition:
+def write_run(
+    analysis: Analysis,
+    place: Path,
+    *,
+    method: Method = "frequentist",
+    allow_unconverged: bool = False,
+    progress: Progress = iter,
+) -> GapDecomposition:
     """Run an analysis and write its files, without the report, into an empty folder."""
-    result = run_analysis(analysis, progress=progress)
+    result = run_analysis(analysis, method=method, allow_unconverged=allow_unconverged, progress=progress)
     return write_result(result, place, manifest=lambda shown: run_manifest(analysis, shown))
 
 

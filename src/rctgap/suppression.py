@@ -9,26 +9,33 @@ import pandas as pd
 from rctgap.checks.declared_margins import declared_margins
 from rctgap.design import Arm
 from rctgap.estimands import ALL_ARMS
-from rctgap.results import (
+from rctgap.records import (
     AssumptionRow,
     AttritionRow,
     ComponentRow,
     EffectRow,
-    GapDecomposition,
     HypothesisRow,
     MarginRow,
     MissingRow,
+    PosteriorRow,
+    PredictiveRow,
     ShareRow,
     StageRow,
 )
+from rctgap.results import GapDecomposition
 from rctgap.rows import LOST_MINUS_GAINED
 from rctgap.scores import StageScores
 
-__all__ = ["suppressed"]
+__all__ = ["raw_data_may_be_shown", "suppressed"]
 
 FIGURES = ("estimate", "std_error", "df", "lower", "upper", "simultaneous_lower", "simultaneous_upper", "share_of_gap")
 FLOWS = ("lost", "gained", "lost_count", "gained_count")
 SIZES = ("n", "clusters", "df")
+POSTERIOR_FIGURES = (
+    *("mean", "median", "std_dev", "lower", "upper", "prob_positive", "prob_within_margin"),
+    *("r_hat", "ess_bulk", "ess_tail", "prior_sensitivity", "likelihood_sensitivity"),
+)
+PREDICTIVE_FIGURES = ("n", "observed", "predicted", "lower", "upper", "p_value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,8 @@ def suppressed(result: GapDecomposition) -> GapDecomposition:
         result,
         components=tuple(_component(row, result, hidden, note) for row in result.components),
         alternatives=tuple(_component(row, result, hidden, note) for row in result.alternatives),
+        posterior=tuple(_posterior(row, result, hidden, note) for row in result.posterior),
+        predictive=_predictive(result.predictive, estimates.scores, hidden, limit, note),
         missing=tuple(_resting(row, result, hidden, note) for row in result.missing),
         tests=tuple(_resting(row, result, hidden, note) for row in result.tests),
         stages=tuple(_stage(row, hidden, note) for row in result.stages),
@@ -174,7 +183,7 @@ def _small_difference(scores: StageScores, arm: str, limit: int) -> bool:
     return False
 
 
-def _uses(row: ComponentRow, result: GapDecomposition) -> Iterable[tuple[str, str]]:
+def _uses(row: ComponentRow | PosteriorRow, result: GapDecomposition) -> Iterable[tuple[str, str]]:
     """Arm and stage of every mean behind a row."""
     names, control = result.settings.stages, result.settings.control
     if row.kind == "effect":
@@ -186,7 +195,9 @@ def _uses(row: ComponentRow, result: GapDecomposition) -> Iterable[tuple[str, st
         return [(row.arm, names[names.index(row.quantity) - 1]), (row.arm, row.quantity)]
     if row.kind == "conditional":
         return [(row.arm, names[-2]), (row.arm, names[-1])]
-    if row.kind == "family":
+    if row.kind == "stage":
+        return [(row.arm, row.quantity)]
+    if row.kind in ("family", "difference"):
         return [(row.arm, name) for name in names]
     return [(row.arm, names[0]), (row.arm, names[-1])]
 
@@ -205,6 +216,70 @@ def _component(row: ComponentRow, result: GapDecomposition, hidden: _Hidden, not
     if hidden.sizes & cells:
         blanks |= dict.fromkeys(SIZES)
     return replace(row, **blanks)  # type: ignore[arg-type]  # blanks are given by field name
+
+
+def _posterior(row: PosteriorRow, result: GapDecomposition, hidden: _Hidden, note: str) -> PosteriorRow:
+    """A posterior's row is hidden with the component or stage that it speaks of, and its prior interval stays."""
+    conditional = row.kind == "conditional" and (row.arm, result.settings.stages[-1]) in hidden.steps
+    if not conditional and not hidden.stages & set(_uses(row, result)):
+        return row
+    return replace(row, **dict.fromkeys(POSTERIOR_FIGURES), note=note, interval="")  # type: ignore[arg-type]
+
+
+def _predictive(
+    rows: tuple[PredictiveRow, ...], scores: StageScores, hidden: _Hidden, limit: int, note: str
+) -> tuple[PredictiveRow, ...]:
+    """Cells of arm, item and stage: one small cell hides its arm's others at that stage, which add up to the stage.
+
+    Where few answers to an item lack a score, the arm's `n` by item is hidden at every stage: two of them would tell.
+    """
+    lenders = {(arm.label, name): arm.rows_of(name) for arm in scores.design.arms for name in scores.chain.names}
+    trial = {stage.name for stage in scores.trial_stages}
+    small, lacking = _small_items(scores, limit)
+    found = []
+    for row in rows:
+        rows_of = lenders.get((row.arm, row.stage), row.arm)
+        one = row
+        if row.stage in trial and (
+            (row.arm, row.stage) in hidden.stages or (row.item and (rows_of, row.stage) in small)
+        ):
+            one = replace(row, **dict.fromkeys(PREDICTIVE_FIGURES), note=note)  # type: ignore[arg-type]
+        elif row.stage in trial and ((row.arm, row.stage) in hidden.sizes or (row.item and rows_of in lacking)):
+            one = replace(row, n=None)
+        found.append(one)
+    return tuple(found)
+
+
+def _small_items(scores: StageScores, limit: int) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
+    """Arms and stages with a small cell of some item, and arms where few answers to some item lack a score."""
+    frame, small, lacking = scores.answers, set(), set()
+    for stage in scores.trial_stages:
+        for (arm, _), cell in frame.groupby(["arm", "item"], observed=True):
+            rows = cell[cell[stage.name].notna()]
+            ends = (
+                [rows[rows[stage.name] == end] for end in (1.0, 0.0)] if rows[stage.name].isin([0.0, 1.0]).all() else []
+            )
+            if any(_small(_people(scores, part), limit) for part in (rows, *ends)):
+                small.add((str(arm), stage.name))
+            if _small(_people(scores, cell[cell[stage.name].isna()]), limit):
+                lacking.add(str(arm))
+    return frozenset(small), frozenset(lacking)
+
+
+def raw_data_may_be_shown(result: GapDecomposition) -> bool:
+    """Whether no pattern of stages of any arm and item is shown by few people, so that a model's own data may be shown.
+
+    A model's parameters, its likelihood by observation and its replicated data tell as much as the observations.
+    """
+    estimates, limit = result.bayesian, result.settings.suppress_below
+    if estimates is None or limit <= 1:
+        return True
+    scores, hidden = estimates.scores, _find(estimates.scores, limit)
+    if any((hidden.stages, hidden.steps, hidden.sizes, hidden.use, hidden.complete)):
+        return False
+    names = ["arm", "item", *(stage.name for stage in scores.trial_stages)]
+    groups = scores.answers.groupby(names, observed=True, dropna=False)
+    return not any(_small(_people(scores, part), limit) for _, part in groups)
 
 
 def _stage(row: StageRow, hidden: _Hidden, note: str) -> StageRow:

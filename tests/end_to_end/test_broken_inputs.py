@@ -808,7 +808,7 @@ def test_a_fault_leaves_an_older_result_alone(study, e2e, watched):
 def test_unknown_commands_and_options_are_usage_errors(study, watched):
     assert "No such command" in watched("decomposed")
     assert "No such option" in watched(*DECOMPOSE, "--mehtod", "frequentist")
-    assert "'bayes' is not 'frequentist'" in watched(*DECOMPOSE, "--method", "bayes")
+    assert "'bayes' is not one of 'frequentist', 'bayesian', 'both'" in watched(*DECOMPOSE, "--method", "bayes")
     assert "'raman2025' is not 'raman2026'" in watched("reproduce", "raman2025")
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import rctgap as rg
+from rctgap.records import CheckResult
 from rctgap.report import NamedResult, render_html
-from rctgap.results import CheckResult
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (

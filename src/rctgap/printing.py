@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping
 
-from rctgap.results import ComponentRow, GapDecomposition, StageRow
-from rctgap.tables import BLANK, interval, percent, points, text_table
+from rctgap.records import ComponentRow, PosteriorRow, StageRow
+from rctgap.results import GapDecomposition
+from rctgap.tables import BLANK, chance, interval, interval_name, percent, points, text_table
 
 __all__ = ["attrition_text", "comparison_text", "result_text"]
+
+CONVERGENCE = "convergence"
+SAID = ("component", "family", "gap", "difference", "effect")
 
 
 def result_text(result: GapDecomposition) -> str:
     """What `print(result)` shows: choices, stages, components, effects, warnings."""
     chosen = result.settings
     correction = f" ({chosen.small_sample})" if chosen.small_sample else ""
+    covariance = f", covariance {chosen.covariance}{correction}" if chosen.covariance else ""
     counted = f"{chosen.n_answers} answers, {chosen.n_runs} benchmark runs"
     people = f", {chosen.n_participants} participants" if chosen.n_participants else ", participants not identified"
     items = f", {chosen.n_items} items" if chosen.n_items else ", items not identified"
@@ -19,20 +24,32 @@ def result_text(result: GapDecomposition) -> str:
         result.title or "Gap decomposition",
         (
             f"items {chosen.items}, item weights {chosen.item_weights}, arm weights {chosen.arm_weights}; "
-            f"{chosen.method} {chosen.estimator}, covariance {chosen.covariance}{correction}"
+            f"{chosen.method} {chosen.estimator}{covariance}"
         ),
         counted + people + items,
     ]
-    parts = ["\n".join(head), _stage_table(result), _component_table(result)]
+    parts = ["\n".join(head), *_unconverged(result), _stage_table(result), _component_table(result)]
+    parts += _posterior_table(result)
     parts.extend(f"Warning: {text}" for text in result.warnings)
     parts.extend(
-        f"Check {check.check}: {check.status}. {check.detail}" for check in result.checks if check.status == "fail"
+        f"Check {check.check}: {check.status}. {check.detail}"
+        for check in result.checks
+        if check.status == "fail" and check.check != CONVERGENCE
     )
     return "\n\n".join(parts)
 
 
+def _unconverged(result: GapDecomposition) -> list[str]:
+    """What stands above the numbers where the sampler's check failed."""
+    return [
+        f"DO NOT RELY ON THIS POSTERIOR: the sampler has not converged. {check.detail}"
+        for check in result.checks
+        if check.check == CONVERGENCE and check.status == "fail"
+    ]
+
+
 def _stage_table(result: GapDecomposition) -> str:
-    level = f"{100 * result.settings.level:g} % interval"
+    level = interval_name(result.settings.level, (row.interval for row in result.stages)).partition(",")[0]
     rows = [_stage_cells(row) for row in result.stages if _shown(result, row.arm)]
     return text_table(["arm", "stage", "system", "accuracy %", level, "n"], rows, left=(0, 1, 2))
 
@@ -49,7 +66,7 @@ def _stage_cells(row: StageRow) -> list[str]:
 
 
 def _component_table(result: GapDecomposition) -> str:
-    level = f"{100 * result.settings.level:g} % interval"
+    level = interval_name(result.settings.level, (row.interval for row in result.main())).partition(",")[0]
     rows = [_component_cells(row) for row in result.main() if _shown(result, row.arm)]
     return text_table(["arm", "quantity", "points", level, "kind", "assumptions"], rows, left=(0, 1, 4, 5))
 
@@ -60,6 +77,28 @@ def _component_cells(row: ComponentRow) -> list[str]:
     if row.lower is None:
         last = f"{last} [{row.note}]".strip()
     return [row.arm, row.quantity, figure, interval(row.lower, row.upper), row.interval, last]
+
+
+def _posterior_table(result: GapDecomposition) -> list[str]:
+    """What the posterior says of losses and effects, under the estimand that was asked for."""
+    asked = (result.settings.items, result.settings.item_weights)
+    rows = [
+        row
+        for row in result.posterior
+        if row.kind in SAID and (row.items, row.item_weights) == asked and _shown(result, row.arm)
+    ]
+    if not rows:
+        return []
+    margin = next((row.margin for row in rows if row.margin is not None), None)
+    header = ["arm", "posterior of", "median", interval_name(rows[0].level, (row.interval for row in rows)), "P(> 0)"]
+    header += [] if margin is None else [f"P(under {100 * margin:g} either way)"]
+    cells = [_posterior_cells(row, near=margin is not None) for row in rows]
+    return [text_table(header, cells, left=(0, 1))]
+
+
+def _posterior_cells(row: PosteriorRow, *, near: bool) -> list[str]:
+    cells = [row.arm, row.quantity, points(row.median), interval(row.lower, row.upper), chance(row.prob_positive)]
+    return [*cells, chance(row.prob_within_margin)] if near else cells
 
 
 def _shown(result: GapDecomposition, arm: str) -> bool:

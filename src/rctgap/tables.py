@@ -1,11 +1,28 @@
 """Number formatting, and one plain-text or Markdown table from rows."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["BLANK", "interval", "markdown_table", "number", "percent", "plain", "points", "text_table"]
+__all__ = [
+    "BLANK",
+    "CREDIBLE",
+    "chance",
+    "interval",
+    "interval_name",
+    "markdown_table",
+    "number",
+    "percent",
+    "plain",
+    "points",
+    "text_table",
+]
 
 BLANK = "–"  # noqa: RUF001 - a dash says that nothing is missing by mistake
+
+CREDIBLE: Mapping[str, str] = {"equal_tailed": "equal-tailed", "hdi": "highest-density"}
+"""Intervals of a posterior, in words."""
+
+CERTAIN = 0.995
 
 
 def percent(value: float | None, decimals: int = 1) -> str:
@@ -35,6 +52,33 @@ def interval(lower: float | None, upper: float | None, decimals: int = 1) -> str
     if lower is None or upper is None:
         return BLANK
     return f"{100 * lower:.{decimals}f} to {100 * upper:.{decimals}f}"
+
+
+def chance(value: float | None) -> str:
+    """A probability to two decimals; draws cannot show that one is exactly 0 or 1.
+
+    Examples
+    --------
+    >>> chance(0.714), chance(0.9999), chance(0.0)
+    ('0.71', '> 0.99', '< 0.01')
+    """
+    if value is None:
+        return BLANK
+    return "> 0.99" if value > CERTAIN else "< 0.01" if value < 1 - CERTAIN else f"{value:.2f}"
+
+
+def interval_name(level: float, kinds: Iterable[str]) -> str:
+    """What a column of intervals is called: credible, and how made, where they are a posterior's.
+
+    Examples
+    --------
+    >>> interval_name(0.95, ["t", "wilson"])
+    '95 % interval'
+    >>> interval_name(0.95, ["equal_tailed"])
+    '95 % credible interval, equal-tailed'
+    """
+    made = dict.fromkeys(CREDIBLE[kind] for kind in kinds if kind in CREDIBLE)
+    return f"{100 * level:g} % " + (f"credible interval, {' or '.join(made)}" if made else "interval")
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -31,7 +31,8 @@ from rctgap.plots.words import (
     trimmed,
     wrapped,
 )
-from rctgap.results import ComponentRow, GapDecomposition
+from rctgap.records import ComponentRow
+from rctgap.results import GapDecomposition
 
 __all__ = ["Flow", "FlowFigure", "flows", "prepare_flows"]
 

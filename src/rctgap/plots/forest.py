@@ -23,20 +23,22 @@ from rctgap.plots.style import (
 )
 from rctgap.plots.words import (
     default_arm,
+    interval_kind,
     interval_note,
     interval_words,
     mix_words,
     of_arm,
-    quantity_words,
     sentence,
+    step_words,
     system_changes,
     trimmed,
     unsigned,
     wrapped,
 )
-from rctgap.results import ComponentRow, GapDecomposition
+from rctgap.records import ComponentRow
+from rctgap.results import GapDecomposition
 
-__all__ = ["ForestEntry", "ForestFigure", "ForestRow", "forest", "prepare_forest"]
+__all__ = ["ForestEntry", "ForestFigure", "ForestRow", "drawn", "forest", "prepare_forest"]
 
 KINDS = ("component", "family", "gap")
 ENTRY = LINE * 1.08
@@ -69,19 +71,21 @@ class ForestRow:
 
 @dataclass(frozen=True, slots=True)
 class ForestFigure:
-    """All that the forest shows; `estimands` in the order of the entries, the one asked for first."""
+    """All that the forest shows; `estimands` in the order of the entries, where `asked` the one asked for first."""
 
     arm: str
     title: str
     subtitle: str
     estimands: tuple[str, ...]
     rows: tuple[ForestRow, ...]
+    asked: bool = True
 
     @property
     def description(self) -> str:
         """The figure in words, for those who cannot see it."""
         told = [
-            f"{_heading(row)}: " + "; ".join(f"{one.estimand} {_value_text(one)}" for one in row.entries)
+            f"{step_words(row.quantity, row.kind, row.family)}: "
+            + "; ".join(f"{one.estimand} {_value_text(one)}" for one in row.entries)
             for row in self.rows
         ]
         return ". ".join(told) + "."
@@ -111,9 +115,12 @@ def prepare_forest(result: GapDecomposition, arm: str | None = None) -> ForestFi
     rows = tuple(
         _row([row for row in mine if (row.quantity, row.kind) == key], tuple(found), changes) for key in quantities
     )
-    level = f"{100 * result.settings.level:.0f} %"
     return ForestFigure(
-        arm, _title(result, arm), f"{sentence(of_arm(result, arm))}; lines are {level} intervals", tuple(found), rows
+        arm,
+        _title(result, arm),
+        f"{sentence(of_arm(result, arm))}; lines are {interval_kind(result)}",
+        tuple(found),
+        rows,
     )
 
 
@@ -141,19 +148,12 @@ def _entry(estimand: str, row: ComponentRow) -> ForestEntry:
     return ForestEntry(estimand, estimate, lower, upper, interval_note(row.note) if row.lower is None else "")
 
 
-def _heading(row: ForestRow) -> str:
-    if row.kind == "component":
-        return f"into {quantity_words(row.quantity)} ({row.family})"
-    return f"{quantity_words(row.quantity)}, together" if row.kind == "family" else "whole gap"
-
-
 def _value_text(entry: ForestEntry) -> str:
     if entry.estimate is None:
         return "not estimated"
     return f"{unsigned(entry.estimate)}{interval_words(entry.lower, entry.upper) or ', no interval'}"
 
 
-@with_settings
 def forest(result: GapDecomposition, arm: str | None = None) -> Figure:
     """Draw components, families and gap with their intervals under every estimand at hand.
 
@@ -172,7 +172,12 @@ def forest(result: GapDecomposition, arm: str | None = None) -> Figure:
     KeyError
         No such arm.
     """
-    data = prepare_forest(result, arm)
+    return drawn(prepare_forest(result, arm))
+
+
+@with_settings
+def drawn(data: ForestFigure) -> Figure:
+    """Draw what was picked out: intervals side by side under each quantity."""
     key, rows = Stack(), Stack()
     key.text(len(data.estimands))
     places = [_place(rows, row) for row in data.rows]
@@ -188,7 +193,7 @@ def _head(row: ForestRow) -> tuple[tuple[str, ...], tuple[str, ...]]:
     reasons = dict.fromkeys(one.note for one in row.entries if one.note)
     told = [row.assumptions.replace(";", ", ") if row.kind == "component" else "", row.note, *reasons]
     small = [line for text in told if text for line in wrapped(trimmed(text, 2 * WRAP), WRAP + 4)]
-    return wrapped(_heading(row), BOLD_WRAP), tuple(small)
+    return wrapped(step_words(row.quantity, row.kind, row.family), BOLD_WRAP), tuple(small)
 
 
 def _place(stack: Stack, row: ForestRow) -> tuple[float, float]:
@@ -214,7 +219,7 @@ def _draw_key(axes: Axes, *, data: ForestFigure, height: float) -> None:
         shape, colour = _look(data, estimand)
         axes.plot([3.0], [y], marker=shape, color=colour, markersize=6)
         axes.hlines(y, 0.0, 6.0, color=colour, linewidth=1.6)
-        asked = " (asked for)" if number == 0 else ""
+        asked = " (asked for)" if number == 0 and data.asked else ""
         axes.text(8.0, y, f"{estimand}{asked}", size=SMALL + 0.5, va="center")
 
 

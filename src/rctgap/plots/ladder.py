@@ -26,6 +26,7 @@ from rctgap.plots.style import (
 )
 from rctgap.plots.words import (
     default_arm,
+    interval_kind,
     interval_note,
     interval_words,
     lost_or_gained,
@@ -39,7 +40,8 @@ from rctgap.plots.words import (
     trimmed,
     wrapped,
 )
-from rctgap.results import ComponentRow, GapDecomposition, StageRow
+from rctgap.records import ComponentRow, StageRow
+from rctgap.results import GapDecomposition
 
 __all__ = ["Effect", "LadderFigure", "Level", "Step", "ladder", "prepare_ladder"]
 
@@ -125,11 +127,10 @@ def prepare_ladder(result: GapDecomposition, arm: str | None = None) -> LadderFi
     steps = tuple(_step(result.row(name, arm), changes.get(name, "")) for name in names[1:])
     control = stages.get((result.settings.control, names[-1]))
     effects = tuple(_effect(row) for row in result.main() if row.arm == arm and row.kind == "effect")
-    level = f"{100 * result.settings.level:.0f} %"
     return LadderFigure(
         arm,
         _title(result, arm, levels),
-        f"{sentence(of_arm(result, arm))}; lines are {level} intervals, items {result.settings.items}",
+        f"{sentence(of_arm(result, arm))}; lines are {interval_kind(result)}, items {result.settings.items}",
         levels,
         steps,
         _level(control) if control is not None else None,

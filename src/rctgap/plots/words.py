@@ -4,10 +4,13 @@ import itertools
 import textwrap
 
 from rctgap.results import GapDecomposition
+from rctgap.tables import chance
 
 __all__ = [
     "ABOUT_FLOWS",
+    "chance_words",
     "default_arm",
+    "interval_kind",
     "interval_note",
     "interval_words",
     "lost_or_gained",
@@ -19,6 +22,7 @@ __all__ = [
     "sentence",
     "signed",
     "stage_words",
+    "step_words",
     "system_changes",
     "trimmed",
     "unsigned",
@@ -74,6 +78,17 @@ def interval_words(lower: float | None, upper: float | None) -> str:
     return "" if lower is None or upper is None else f" ({unsigned(lower)} to {unsigned(upper)})"
 
 
+def chance_words(value: float) -> str:
+    """A probability to two decimals; draws cannot show that one is exactly 0 or 1."""
+    return chance(value).replace(">", "over").replace("<", "under")
+
+
+def interval_kind(result: GapDecomposition) -> str:
+    """What the lines of the main rows are: intervals, or credible intervals where they are a posterior's."""
+    credible = "credible " if result.settings.method == "bayesian" else ""
+    return f"{100 * result.settings.level:.0f} % {credible}intervals"
+
+
 def interval_note(note: str) -> str:
     """The parts of a row's note that are not about flows."""
     return "; ".join(part for part in note.split("; ") if not part.startswith(ABOUT_FLOWS))
@@ -99,6 +114,13 @@ def stage_words(name: str) -> str:
     """A stage's name, and what it is where the name is one of the four usual ones."""
     known = _STAGES.get(name)
     return f"{quantity_words(name)}: {known}" if known else quantity_words(name)
+
+
+def step_words(quantity: str, kind: str, family: str) -> str:
+    """A component, a family or the gap as a heading."""
+    if kind == "component":
+        return f"into {quantity_words(quantity)}{f' ({family})' if family else ''}"
+    return f"{quantity_words(quantity)}, together" if kind == "family" else "whole gap"
 
 
 def mix_words(items: str, item_weights: str) -> str:

@@ -2,13 +2,14 @@
 
 from itertools import pairwise
 
+from rctgap.records import ComponentRow
 from rctgap.report.blocks import Block, Paragraph, Section, Table
 from rctgap.report.columns import for_arms
-from rctgap.report.words import arm_name, counted, figure, quantity, shown_arms, span
-from rctgap.results import ComponentRow, GapDecomposition
+from rctgap.report.words import arm_name, counted, figure, intervals_name, quantity, shown_arms, span
+from rctgap.results import GapDecomposition
 from rctgap.tables import BLANK
 
-__all__ = ["flows_section", "uptake_section"]
+__all__ = ["NAMES", "flows_section", "uptake_section"]
 
 NAMES = {
     "uptake": "uptake: right in the end, where the stage before was right",
@@ -44,7 +45,7 @@ def uptake_section(result: GapDecomposition) -> Section:
     rows = [row for arm in shown_arms(result) for row in result.main() if row.arm == arm and row.kind == "conditional"]
     table = Table(
         "Right final answers, given the stage before",
-        ("arm", "quantity", "%", f"{100 * result.settings.level:g} % interval", "n", "note"),
+        ("arm", "quantity", "%", intervals_name(result), "n", "note"),
         tuple(
             (
                 arm_name(result, row.arm),

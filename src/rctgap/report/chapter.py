@@ -12,7 +12,10 @@ from rctgap.report.evidence import assumptions_section, attrition_section, check
 from rctgap.report.further import intervals_section, missing_section, tests_section
 from rctgap.report.headline import headline_section
 from rctgap.report.methods import manifest_section, methods_section, notes_section
+from rctgap.report.model_checks import model_checks_section
+from rctgap.report.posterior import posterior_section
 from rctgap.report.quantities import components_section, effects_section, shares_section, stages_section
+from rctgap.report.schools import schools_section
 from rctgap.report.words import shown_arms, slug
 from rctgap.results import GapDecomposition
 from rctgap.suppression import suppressed
@@ -79,6 +82,8 @@ def chapter(named: NamedResult, number: int = 1) -> Chapter:
         stages_section(result, _pictures(result, plots.ladder, "ladder", anchor)),
         effects_section(result),
         components_section(result, _pictures(result, plots.forest, "forest", anchor)),
+        posterior_section(result, _posterior_pictures(result, anchor)),
+        schools_section(result, _school_pictures(result, anchor)),
         intervals_section(result),
         shares_section(result),
         flows_section(result, _pictures(result, plots.flows, "flows", anchor)),
@@ -87,6 +92,7 @@ def chapter(named: NamedResult, number: int = 1) -> Chapter:
         missing_section(result),
         assumptions_section(result),
         checks_section(result),
+        model_checks_section(result, _predictive_pictures(result, anchor)),
         attrition_section(result),
         methods_section(result),
         notes_section(result),
@@ -95,13 +101,34 @@ def chapter(named: NamedResult, number: int = 1) -> Chapter:
     return Chapter(anchor, named.title, tuple(one for one in sections if one is not None))
 
 
+def _posterior_pictures(result: GapDecomposition, anchor: str) -> tuple[Picture, ...]:
+    there = {row.arm for row in result.posterior if row.kind == "gap"}
+    arms = [arm for arm in shown_arms(result) if arm in there]
+    return _pictures(result, plots.posterior, "posterior", anchor, arms)
+
+
+def _school_pictures(result: GapDecomposition, anchor: str) -> tuple[Picture, ...]:
+    """One figure, of the first arm shown; the table has every arm."""
+    arms = shown_arms(result)[:1] if plots.both_schools(result) else ()
+    return _pictures(result, plots.schools, "schools", anchor, arms)
+
+
+def _predictive_pictures(result: GapDecomposition, anchor: str) -> tuple[Picture, ...]:
+    return _pictures(result, plots.predictive, "predictive", anchor, plots.predictive_arms(result))
+
+
 def _pictures(
-    result: GapDecomposition, draw: "Callable[[GapDecomposition, str], Figure]", name: str, anchor: str
+    result: GapDecomposition,
+    draw: "Callable[[GapDecomposition, str], Figure]",
+    name: str,
+    anchor: str,
+    arms: Sequence[str] | None = None,
 ) -> tuple[Picture, ...]:
     """The figure of each arm shown; a file's name tells the arm where there are several."""
     found = []
-    for number, arm in enumerate(shown_arms(result)):
-        mark = "" if len(result.settings.arms) == 1 else f"-{number}-{slug(arm)}".rstrip("-")
+    shown = shown_arms(result) if arms is None else arms
+    for number, arm in enumerate(shown):
+        mark = "" if len(shown) == 1 else f"-{number}-{slug(arm)}".rstrip("-")
         figure = draw(result, arm)
         title = str(figure.get_label()).partition("\n")[0]
         found.append(Picture(f"{name}{mark}", title, plots.svg(figure, f"{anchor}-{name}-{number}")))

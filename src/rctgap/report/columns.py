@@ -9,7 +9,25 @@ from rctgap.tables import BLANK
 __all__ = ["for_arms", "without_arms", "without_blanks"]
 
 OPTIONAL = frozenset(
-    {"assumes", "assumptions", "borrowed from", "df", "instrument", "item", "label that fits better", "note", "reason"}
+    {
+        "assumes",
+        "assumptions",
+        "before any data",
+        "borrowed from",
+        "clusters",
+        "df",
+        "ESS, bulk",
+        "ESS, tails",
+        "instrument",
+        "item",
+        "label that fits better",
+        "note",
+        "R-hat",
+        "reason",
+        "sensitivity to the data",
+        "sensitivity to the prior",
+        "what it means",
+    }
 )
 
 

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rctgap.decomposition import NOT_SHOWN
+from rctgap.records import ComponentRow
 from rctgap.report.blocks import Block, Notice, Table
 from rctgap.report.columns import without_arms
 from rctgap.report.headline import consented, stage_of
 from rctgap.report.words import arm_name, measured, quantity, shown_arms, signed
-from rctgap.results import ComponentRow, GapDecomposition
+from rctgap.results import GapDecomposition
 from rctgap.tables import BLANK
 
 if TYPE_CHECKING:

@@ -1,9 +1,10 @@
 """Assumptions, checks, published figures beside those found, systems and attrition."""
 
+from rctgap.records import AssumptionRow, MarginRow, SystemRow
 from rctgap.report.blocks import Block, Paragraph, Section, Table
 from rctgap.report.columns import for_arms, without_blanks
 from rctgap.report.words import arm_name, counted, listed, measured, quantity
-from rctgap.results import AssumptionRow, GapDecomposition, MarginRow, SystemRow
+from rctgap.results import GapDecomposition
 from rctgap.tables import BLANK
 
 __all__ = ["assumptions_section", "attrition_section", "checks_section"]

@@ -1,5 +1,6 @@
 """What stands beside the main tables: other intervals, missing scores, tests."""
 
+from rctgap.records import HypothesisRow, MissingRow
 from rctgap.report.blocks import Paragraph, Section, Table
 from rctgap.report.columns import for_arms, without_blanks
 from rctgap.report.words import (
@@ -13,7 +14,7 @@ from rctgap.report.words import (
     shown_arms,
     span,
 )
-from rctgap.results import GapDecomposition, HypothesisRow, MissingRow
+from rctgap.results import GapDecomposition
 from rctgap.tables import BLANK
 
 __all__ = ["intervals_section", "missing_section", "tests_section"]
@@ -35,7 +36,8 @@ APPROACHES = {
 def intervals_section(result: GapDecomposition) -> Section | None:
     """The same estimates with other intervals, side by side; None where there are none."""
     mix = result.settings.item_weights
-    chosen = dict.fromkeys((row.items, row.item_weights) for row in result.alternatives if row.item_weights == mix)
+    others = [row for row in result.alternatives if row.method == "frequentist"]
+    chosen = dict.fromkeys((row.items, row.item_weights) for row in others if row.item_weights == mix)
     tables = [_intervals_table(result, *one) for one in chosen]
     if not tables:
         return None
@@ -46,7 +48,7 @@ def _intervals_table(result: GapDecomposition, items: str, item_weights: str) ->
     rows = [
         row
         for row in (*result.components, *result.alternatives)
-        if (row.items, row.item_weights) == (items, item_weights) and row.kind in KINDS
+        if (row.items, row.item_weights, row.method) == (items, item_weights, "frequentist") and row.kind in KINDS
     ]
     names = tuple(dict.fromkeys(row.estimator for row in rows))
     found = {(row.arm, row.quantity, row.estimator): row for row in reversed(rows)}

@@ -1,8 +1,10 @@
 """The opening: what forbids calling the result final, the headline in words, the limits to read it with."""
 
+from rctgap.records import CheckResult, ComponentRow, StageRow
 from rctgap.report.blocks import Block, Notice, Paragraph, Section
 from rctgap.report.words import arm_name, counted, figure, long_interval, quantity, shown_arms, signed
-from rctgap.results import FORBIDDING, ComponentRow, GapDecomposition, StageRow
+from rctgap.results import FORBIDDING, GapDecomposition
+from rctgap.tables import CREDIBLE
 
 __all__ = ["answers_line", "consented", "headline", "headline_section", "interval_line", "stage_of"]
 
@@ -16,9 +18,13 @@ INTERVALS = {
     "studentized": "studentised bootstrap",
     "population": "t, widened",
     "betting": "bounded",
-    "equal_tailed": "equal-tailed posterior",
-    "hdi": "highest-density posterior",
+    **CREDIBLE,
 }
+
+
+CONVERGENCE = "convergence"
+UNCONVERGED = "the sampler has not converged"
+MEANING = "Posterior figures, intervals and probabilities below can be wrong by more than they say: draw longer chains."
 
 
 def headline_section(result: GapDecomposition) -> Section:
@@ -37,12 +43,20 @@ def headline_section(result: GapDecomposition) -> Section:
 
 def _banner(result: GapDecomposition) -> list[Notice]:
     failed = [check for check in result.checks if check.status == "fail"]
-    details = tuple(f"{quantity(check.check)}: {check.detail}" for check in failed)
+    details = tuple(_failure(check) for check in failed)
+    why = f": {UNCONVERGED}" if any(check.check == CONVERGENCE for check in failed) else ""
     if not result.final:
-        return [Notice("This result is not final", details, "final")]
+        return [Notice(f"This result is not final{why}", details, "final")]
     consent = " by consent" if consented(result) else ""
     counted_checks = "a failed check" if len(failed) == 1 else f"{len(failed)} failed checks"
-    return [Notice(f"Final{consent}, with {counted_checks}", details, "final")] if failed else []
+    return [Notice(f"Final{consent}, with {counted_checks}{why}", details, "final")] if failed else []
+
+
+def _failure(check: CheckResult) -> str:
+    """A failed check in words; of the sampler's, what it means for the figures below."""
+    if check.check == CONVERGENCE:
+        return f"{UNCONVERGED}: {check.detail} {MEANING}"
+    return f"{quantity(check.check)}: {check.detail}"
 
 
 def consented(result: GapDecomposition) -> bool:
@@ -102,9 +116,11 @@ def interval_line(result: GapDecomposition) -> str:
     """Level and kind of the main intervals, and the estimand, in words."""
     kinds = dict.fromkeys(INTERVALS.get(row.interval, row.interval) for row in result.main() if row.interval)
     chosen = result.settings
-    level = f"{100 * chosen.level:g} %"
-    shown = f"Brackets hold {level} intervals ({', '.join(kinds)})" if kinds else "No interval could be given"
-    return f"{shown}; items {chosen.items}, item weights {chosen.item_weights}, covariance {chosen.covariance}."
+    what = "credible intervals" if chosen.method == "bayesian" else "intervals"
+    level = f"{100 * chosen.level:g} % {what}"
+    shown = f"Brackets hold {level} ({', '.join(kinds)})" if kinds else "No interval could be given"
+    covariance = f", covariance {chosen.covariance}" if chosen.covariance else ""
+    return f"{shown}; items {chosen.items}, item weights {chosen.item_weights}{covariance}."
 
 
 def answers_line(result: GapDecomposition) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rctgap.report.bayesian_methods import bayesian_methods, bayesian_sources
 from rctgap.report.blocks import Block, Bullets, Paragraph, Reference, References, Section, Table
 from rctgap.report.words import quantity
 from rctgap.results import GapDecomposition
@@ -49,6 +50,8 @@ KINDS = {
     "population": "t, widened: the union of t and the interval of a Beta-binomial population of items, used where "
     "simulation has shown t to cover too little",
     "betting": "bounded: holds for any distribution of item means",
+    "equal_tailed": "equal-tailed credible: as much of the posterior lies below as above",
+    "hdi": "highest-density credible: the shortest interval that holds its share of the posterior",
 }
 EXTRA: Mapping[str, tuple[str, str]] = {
     "population": ("Zou 2007, MOVER for correlated estimates", "10.1037/1082-989X.12.4.399"),
@@ -58,6 +61,14 @@ EXTRA: Mapping[str, tuple[str, str]] = {
     "wild": ("Webb 2023, wild cluster bootstrap", "10.1111/caje.12661"),
     "randomisation": ("Wu and Ding 2021, randomisation tests", "10.1080/01621459.2020.1750415"),
     "worst_case": ("Imbens and Manski 2004, intervals for bounds", "10.1111/j.1468-0262.2004.00555.x"),
+}
+SHARES = {
+    "frequentist": "A share is a component over the gap; Fieller's set can be an interval, two rays or the whole line.",
+    "bayesian": "A share is a component over the gap, draw by draw.",
+}
+SIMULTANEOUS = {
+    "frequentist": "max-t for t intervals, Bonferroni's for others.",
+    "bayesian": "simultaneous ones hold all steps of an arm at once with that probability.",
 }
 RAMAN = Reference("Raman et al. 2026, the decomposition", "arXiv 2605.22612", "https://arxiv.org/abs/2605.22612")
 CAMERON = ("Cameron and Miller 2015, cluster-robust inference", "10.3368/jhr.50.2.317")
@@ -73,6 +84,7 @@ def methods_section(result: GapDecomposition) -> Section:
     """What was estimated, how the intervals were made, and where each method comes from."""
     chosen = result.settings
     blocks: list[Block] = [Paragraph(_estimand(result)), Paragraph(_uncertainty(result))]
+    blocks += [Paragraph(text) for text in bayesian_methods(result)]
     kinds = tuple(dict.fromkeys(row.interval for row in result.main() if row.interval))
     if kinds:
         blocks.append(Bullets(tuple(KINDS.get(kind, quantity(kind)) for kind in kinds)))
@@ -80,8 +92,7 @@ def methods_section(result: GapDecomposition) -> Section:
     blocks.append(
         Paragraph(
             f"Stages in order: {order}. A component is the mean of one stage less the mean of the next; components "
-            "add up to the gap. A share is a component over the gap; Fieller's set can be an interval, two rays or the "
-            "whole line."
+            f"add up to the gap. {SHARES['bayesian' if chosen.method == 'bayesian' else 'frequentist']}"
         )
     )
     blocks.append(References(tuple(_references(result, kinds))))
@@ -101,13 +112,15 @@ def _estimand(result: GapDecomposition) -> str:
 def _uncertainty(result: GapDecomposition) -> str:
     chosen = result.settings
     correction = SMALL_SAMPLE.get(chosen.small_sample, chosen.small_sample)
-    told = [f"Method: {chosen.method}, {chosen.estimator}. Covariance {chosen.covariance}:"]
-    told.append(COVARIANCE.get(chosen.covariance, ""))
+    method, estimator = chosen.method, chosen.estimator.removeprefix("bayesian ")
+    told = [f"Method: {'Bayesian' if method == 'bayesian' else method}, {estimator}."]
+    if chosen.covariance:
+        told.append(f"Covariance {chosen.covariance}: {COVARIANCE.get(chosen.covariance, '')}".rstrip())
     if correction:
         told.append(f"Small samples: {correction}.")
     told.append(f"Intervals are at {100 * chosen.level:g} %, one row at a time unless called simultaneous:")
-    told.append("max-t for t intervals, Bonferroni's for others.")
-    others = sorted({row.covariance for row in result.components} - {chosen.covariance})
+    told.append(SIMULTANEOUS["bayesian" if method == "bayesian" else "frequentist"])
+    others = sorted({row.covariance for row in result.components} - {chosen.covariance, ""})
     if others:
         told.append(f"Rows under another estimand use covariance {', '.join(others)}.")
     return " ".join(filter(None, told))
@@ -124,9 +137,10 @@ def _references(result: GapDecomposition, kinds: tuple[str, ...]) -> Iterator[Re
         (FIELLER, any(row.method == "fieller" for row in result.shares)),
         (WILSON, "wilson" in kinds or any(row.interval == "wilson" for row in result.stages)),
         (MOVER, "mover" in kinds),
-        (MAX_T, any(row.simultaneous_lower is not None for row in result.components)),
+        (MAX_T, any(row.simultaneous_lower is not None and row.method == "frequentist" for row in result.components)),
     )
     found = [*(source for source, hit in applies if hit), *(EXTRA[name] for name in _extra(result))]
+    found += bayesian_sources(result)
     yield from (Reference(text, f"doi {doi}", f"https://doi.org/{doi}") for text, doi in found)
 
 

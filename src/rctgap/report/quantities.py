@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rctgap.records import ComponentRow, EffectRow, ShareRow, StageRow
 from rctgap.report.blocks import Block, Paragraph, Section, Table
 from rctgap.report.columns import for_arms, without_blanks
 from rctgap.report.headline import INTERVALS
@@ -10,6 +11,7 @@ from rctgap.report.words import (
     counted,
     estimand_name,
     figure,
+    intervals_name,
     listed,
     measured,
     quantity,
@@ -19,16 +21,12 @@ from rctgap.report.words import (
     signed,
     span,
 )
-from rctgap.results import ComponentRow, EffectRow, GapDecomposition, ShareRow, StageRow
+from rctgap.results import GapDecomposition
 from rctgap.tables import BLANK
 
-__all__ = ["components_section", "effects_section", "shares_section", "stages_section"]
+__all__ = ["components_section", "effect_name", "effects_section", "shares_section", "stages_section"]
 
 PARTS = ("component", "family", "gap")
-
-
-def _level(result: GapDecomposition) -> str:
-    return f"{100 * result.settings.level:g} % interval"
 
 
 def _rows(result: GapDecomposition, kinds: Sequence[str]) -> list[ComponentRow]:
@@ -42,7 +40,7 @@ def stages_section(result: GapDecomposition, pictures: tuple[Block, ...]) -> Sec
     rows = [row for label in labels for row in result.stages if row.arm == label]
     table = Table(
         "Share of right answers at each stage",
-        ("arm", "stage", "system", "right, %", _level(result), "interval kind", "n", "note"),
+        ("arm", "stage", "system", "right, %", intervals_name(result), "interval kind", "n", "note"),
         tuple(_stage_cells(result, row) for row in rows),
         heads=2,
         numbers=frozenset({3, 4, 6}),
@@ -64,7 +62,7 @@ def effects_section(result: GapDecomposition) -> Section:
     arms = shown_arms(result)
     points = Table(
         "Difference from the control arm, in percentage points",
-        ("arm", "effect", "points", _level(result), "assumes", "note"),
+        ("arm", "effect", "points", intervals_name(result), "assumes", "note"),
         tuple(_effect_cells(result, row) for row in _rows(result, ("effect",))),
         heads=2,
         numbers=frozenset({2, 3}),
@@ -78,7 +76,7 @@ def effects_section(result: GapDecomposition) -> Section:
     if found:
         ratios = Table(
             "The realized effect as ratios (only differences are decomposed)",
-            ("arm", "ratio", "estimate", _level(result), "note"),
+            ("arm", "ratio", "estimate", intervals_name(result), "note"),
             tuple(_ratio_cells(result, row) for row in found),
             heads=2,
             numbers=frozenset({2, 3}),
@@ -90,11 +88,12 @@ def effects_section(result: GapDecomposition) -> Section:
 
 def _effect_cells(result: GapDecomposition, row: ComponentRow) -> tuple[str, ...]:
     ends = BLANK if row.lower is None or row.upper is None else f"{signed(row.lower)} to {signed(row.upper)}"
-    name = (arm_name(result, row.arm), _effect_name(row.quantity))
+    name = (arm_name(result, row.arm), effect_name(row.quantity))
     return (*name, signed(row.estimate), ends, listed(row.assumption_ids), row.note or BLANK)
 
 
-def _effect_name(name: str) -> str:
+def effect_name(name: str) -> str:
+    """An effect as words."""
     after = name.removeprefix("predicted_effect_after_")
     if after != name:
         return f"predicted after {quantity(after)}"
@@ -108,7 +107,7 @@ def _ratio_cells(result: GapDecomposition, row: EffectRow) -> tuple[str, ...]:
 
 def components_section(result: GapDecomposition, pictures: tuple[Block, ...]) -> Section:
     """The forest, the components, and the same under the other estimands."""
-    header = ("arm", "quantity", "family", "points", _level(result), "simultaneous", "df", "n", "clusters")
+    header = ("arm", "quantity", "family", "points", intervals_name(result), "simultaneous", "df", "n", "clusters")
     main = Table(
         "Points lost at each step; a negative number is a gain",
         (*header, "assumptions", "note"),
@@ -157,7 +156,7 @@ def _beside(result: GapDecomposition) -> list[Table]:
 
 
 def shares_section(result: GapDecomposition) -> Section:
-    """Shares of the gap with their confidence sets."""
+    """Shares of the gap with their confidence or credible sets."""
     chosen = (result.settings.items, result.settings.item_weights)
     rows = [
         row
@@ -171,7 +170,7 @@ def shares_section(result: GapDecomposition) -> Section:
             "arm",
             "part",
             "share, %",
-            f"{100 * result.settings.level:g} % confidence set",
+            _set_name(result, rows),
             "method",
             "denominator",
             "note",
@@ -184,13 +183,18 @@ def shares_section(result: GapDecomposition) -> Section:
     return Section("Shares of the gap", (for_arms(table, result),))
 
 
+def _set_name(result: GapDecomposition, rows: Sequence[ShareRow]) -> str:
+    kind = "credible" if any(row.method == "posterior" for row in rows) else "confidence"
+    return f"{100 * result.settings.level:g} % {kind} set"
+
+
 def _share_cells(result: GapDecomposition, row: ShareRow) -> tuple[str, ...]:
     names = (arm_name(result, row.arm), quantity(row.quantity))
     return (*names, figure(row.estimate), share_set(row), row.method or BLANK, row.denominator, row.note or BLANK)
 
 
 def share_set(row: ShareRow) -> str:
-    """A confidence set for a share in words: an interval, two rays, or the whole line."""
+    """A set for a share in words: an interval, two rays, or the whole line."""
     if row.set_type == "unbounded":
         return "any value: the data do not bound this share"
     if row.lower is None or row.upper is None:

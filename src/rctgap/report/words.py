@@ -3,7 +3,7 @@
 import re
 
 from rctgap.results import GapDecomposition
-from rctgap.tables import BLANK, percent, plain, points
+from rctgap.tables import BLANK, interval_name, percent, plain, points
 
 __all__ = [
     "MINUS",
@@ -11,6 +11,7 @@ __all__ = [
     "counted",
     "estimand_name",
     "figure",
+    "intervals_name",
     "listed",
     "long_interval",
     "measured",
@@ -54,6 +55,11 @@ def long_interval(lower: float | None, upper: float | None) -> str:
 def measured(value: float | None, lower: float | None, upper: float | None) -> str:
     """A figure with its interval in one cell."""
     return BLANK if value is None else f"{figure(value)}{long_interval(lower, upper)}"
+
+
+def intervals_name(result: GapDecomposition) -> str:
+    """What the main intervals are called: credible where they are a posterior's."""
+    return interval_name(result.settings.level, (row.interval for row in result.main()))
 
 
 def ratio(value: float | None) -> str:

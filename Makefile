@@ -31,11 +31,14 @@ bench: setup ## speed and memory, every benchmarks/bench_*.py
 	@for script in $(sort $(wildcard benchmarks/bench_*.py)); do \
 		echo "$$script"; $(BIN)/python "$$script" || exit 1; done
 
-simulations: setup ## coverage studies, seeded, about two hours on two cores; writes simulations/
+simulations: setup ## coverage and calibration studies, seeded, about four hours on two cores; writes simulations/
 	$(BIN)/python simulations/coverage.py --group analytic --trials 500
 	$(BIN)/python simulations/coverage.py --group resampled --trials 100
 	$(BIN)/python simulations/coverage.py --group wild --trials 60
 	$(BIN)/python simulations/coverage.py --group stages --trials 150
+	$(BIN)/python -P simulations/bayesian_coverage.py
+	$(BIN)/python -P simulations/calibration.py
+	$(BIN)/python -P simulations/rank_plots.py
 	$(BIN)/python simulations/tables.py
 
 reference: ## run the R scripts again that made the reference values (needs R)

@@ -23,6 +23,72 @@ numbers of participants, in %, and in brackets the lowest of them, which Monte C
 below the mean.
 """
 
+HIERARCHICAL = """
+## The hierarchical model: coverage at fixed truths
+
+95 % equal-tailed posterior intervals of the hierarchical model, its default priors, one chain of {tune} + {draws}
+draws, beside the frequentist intervals on the same trials: {benign} trials in four benign cells and {hard} in four
+hard ones. Monte Carlo error of one quantity's coverage, at 95 %, in points: {errors}. `bayesian_coverage.py` says how
+trials are drawn. They are the simulator's, not the model's own: neighbouring scores of an answer are correlated
+normals cut at thresholds, and participants do not differ (participant correlation 0), for the model is fitted to
+counts, without participants. "Effects" are the components, task, outcome and whole gap, and both effects against
+control.
+
+Default means are 90, 80, 65 and 40 %, control 47 %, item sd 0.8 (logit). "Near 0 and 1" are 98, 94, 90 and 6 %,
+control 8 %, item sd 1.6. "Uneven mix" has means of 80, 70, 60 and 40 %, and answers half of the items six times as
+often as the others; "one bad item in ten" 94.7, 83, 64 and 34 %, and those items carry all errors of the benchmark.
+Each entry is the mean coverage, in brackets that of the quantity covered least, and after the slash the mean width
+in points.
+"""
+
+WHERE = """
+### Where it beats the frequentist default, and where not
+
+The defaults are few-items for items random, CR2 for items fixed. An interval *covers* here if its mean coverage is
+93 % or more; of two that cover, the narrower is better, if by 3 % or more. Cells of few trials say little.
+
+In short: for components, gap and effects the model covers, benign or hard (with items random a little more than
+nominal, about 97 %), and is about as wide as the default or narrower, most so with items random. It loses where
+what it takes items to be is false: with one bad item in ten it covers the mean of the benchmark far too rarely,
+items fixed or random, where the defaults hold, for it shrinks the bad item towards the others. With an uneven mix
+its stage means cover somewhat too little. Near 0 and 1, many fits have divergences, and a result with any is not
+final.
+"""
+
+FITS = """
+### What the sampler said
+
+Bulk effective sample size of the reported quantity that has the least, out of {draws} draws; time of one fit on one
+core of a busy machine, without compilation. Fits with divergences are counted as all others.
+"""
+
+BIAS = """
+### Bias
+
+Mean error of posterior mean and plug-in over the trials, in points, averaged over cells; in brackets the largest in
+any cell. Monte Carlo error of one cell is up to {error} points.
+"""
+
+CALIBRATED = """
+## The hierarchical model: simulation-based calibration
+
+{least} to {most} small trials a variant ({people} participants, two answers each, six items, {runs} runs an item and a
+control arm), parameters from the priors, data from a generator that shares no code with the model; ranks of the
+true value among 99 draws ({tune} + {draws}, thinned by {thin}) by `simuk`, for parameters, the log likelihood and
+reported quantities. Chi-square tests of ten equal bins of ranks; Bonferroni at 5 % over a variant's quantities.
+Rank plots show each quantity's empirical distribution less the uniform one, with the band that holds all of them
+with chance 95 %.
+
+`counts`, `uncorrelated`, `ordinal` and `fractional` are fitted without participants; `fractional` has narrower
+priors than the default, for fractions under the default ones often lie closer to 0 or 1 than a double can say.
+Decisions of `ordinal` have three levels, and are fitted on all three whether or not a trial shows them.
+
+Variants with fewer than {most} trials were cut short by the clock, whatever they showed. Trial k starts from the same
+generator in every variant, so what variants show is not independent. No chi-square test rejects. One line of 301 leaves
+its band: task gap, items fixed, of `uncorrelated` (simultaneous p = .0008, threshold .0012 over that variant's
+quantities, .0002 over those of all variants).
+"""
+
 REFUSED = """
 In some trials of {cells} cells an arm had no answer to an item: no result for items fixed. With 50 items and 100
 participants that was nearly every trial; the few others count by their number."""
@@ -56,6 +122,153 @@ def table(rows: pd.DataFrame) -> str:
         *([*map(str, index), *cells] for index, cells in zip(wide.index, wide.to_numpy(), strict=True)),
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+EFFECTS = ("own_query", "conversation", "decision", "task", "outcome", "gap", "predicted_effect", "realized_effect")
+BENIGN = "default means"
+BY_MODEL = "hierarchical"
+DEFAULTS = {"random": "few-items", "fixed": "CR2 by participant, t"}
+COVERS, NARROWER = 0.93, 0.97
+SAMPLED = {"tune": 400, "draws": 600}
+RANKED = {"people": 60, "runs": 5, "tune": 300, "draws": 297, "thin": 3}
+CELL = ["condition", "items", "participants", "trials"]
+
+
+def markdown(lines: list[list[str]]) -> str:
+    """Rows as a Markdown table, the first its head."""
+    whole = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in whole)
+
+
+def groups(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Effects and stage means apart."""
+    effect = rows["quantity"].isin(EFFECTS)
+    return {"effects": rows[effect], "stage means": rows[~effect & (rows["given"] > 0)]}
+
+
+def spread(rows: pd.DataFrame) -> str:
+    """Mean coverage, the least, and mean width."""
+    mean, lowest, width = rows["coverage"].mean(), rows["coverage"].min(), rows["width"].mean()
+    return f"{100 * mean:.0f} ({100 * lowest:.0f}) / {100 * width:.0f}"
+
+
+def beside(rows: pd.DataFrame) -> str:
+    """Cells down; the model and the frequentist intervals across."""
+    methods = [one for one in dict.fromkeys(rows["method"]) if not one.startswith("refused")]
+    lines = [[*CELL, *methods]]
+    for cell, part in rows.groupby(CELL, sort=False):
+        shown = [part[part["method"] == one] for one in methods]
+        lines.append([*map(str, cell), *("" if one.empty else spread(one) for one in shown)])
+    return markdown(lines)
+
+
+def verdict(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
+    """Which of two intervals is better over some quantities."""
+    holds, default = ours["coverage"].mean() >= COVERS, theirs["coverage"].mean() >= COVERS
+    ratio = ours["width"].mean() / theirs["width"].mean()
+    change = f"{100 * abs(1 - ratio):.0f} % {'narrower' if ratio < 1 else 'wider'}"
+    if holds != default:
+        return (
+            f"better: covers where the default does not, {change}" if holds else f"worse: covers too little, {change}"
+        )
+    if not holds:
+        return f"neither covers, {change}"
+    if ratio <= NARROWER:
+        return f"better: {change}"
+    return f"worse: {change}" if ratio >= 1 / NARROWER else "about the same"
+
+
+def verdicts(rows: pd.DataFrame) -> pd.DataFrame:
+    """The model against the default in every cell."""
+    found = []
+    for name, part in groups(rows).items():
+        for (truth, *cell), one in part.groupby(["truth", *CELL], sort=False):
+            ours, theirs = (one[one["method"] == method] for method in (BY_MODEL, DEFAULTS[truth]))
+            found.append((f"items {truth}", name, *cell, verdict(ours, theirs)))
+    return pd.DataFrame(found, columns=["truth", "quantities", *CELL, "verdict"])
+
+
+def verdict_table(rows: pd.DataFrame) -> str:
+    """Verdicts, one column a truth and kind of quantity."""
+    found = verdicts(rows)
+    heads = list(dict.fromkeys(zip(found["truth"], found["quantities"], strict=True)))
+    lines = [[*CELL[:3], *(f"{truth}: {name}" for truth, name in heads)]]
+    for cell, part in found.groupby(CELL, sort=False):
+        told = {(one.truth, one.quantities): one.verdict for one in part.itertuples()}
+        lines.append([*map(str, cell[:3]), *(told.get(head, "") for head in heads)])
+    return markdown(lines)
+
+
+def bias_table(rows: pd.DataFrame) -> str:
+    """Mean and largest bias of each quantity, by region, for the model and the default."""
+    regions = {"benign": rows["condition"] == BENIGN, "hard": rows["condition"] != BENIGN}
+    heads = [
+        (region, truth, method)
+        for region in regions
+        for truth in DEFAULTS
+        for method in (BY_MODEL, "cluster2, t(S-1)" if truth == "random" else DEFAULTS[truth])
+    ]
+    shown = {BY_MODEL: "model"}
+    lines = [
+        ["quantity", *(f"{region}, items {truth}: {shown.get(method, 'plug-in')}" for region, truth, method in heads)]
+    ]
+    for quantity in dict.fromkeys(rows.loc[rows["given"] > 0, "quantity"]):
+        cells = []
+        for region, truth, method in heads:
+            chosen = regions[region] & (rows["truth"] == truth) & (rows["method"] == method)
+            bias = 100 * rows.loc[chosen & (rows["quantity"] == quantity), "bias"]
+            cells.append(f"{bias.mean():+.1f} ({bias.iloc[bias.abs().argmax()]:+.1f})")
+        lines.append([quantity.replace("_", " "), *cells])
+    return markdown(lines)
+
+
+def plain_table(rows: pd.DataFrame) -> str:
+    """A table as it is."""
+    head = [one.replace("_", " ") for one in rows.columns]
+    return markdown([head, *([str(value) for value in row] for row in rows.itertuples(index=False))])
+
+
+def hierarchical() -> list[str]:
+    """Coverage of the hierarchical model."""
+    rows = pd.read_csv(HERE / "coverage_bayesian.csv")
+    told = pd.read_csv(HERE / "coverage_bayesian_fits.csv")
+    benign, hard = told[told["condition"] == BENIGN]["trials"], told[told["condition"] != BENIGN]["trials"]
+    sizes = sorted(set(told["trials"]))
+    errors = ", ".join(f"{100 * (0.95 * 0.05 / size) ** 0.5:.1f} with {size} trials" for size in sizes)
+    head = HIERARCHICAL.format(benign=benign.sum(), hard=hard.sum(), errors=errors, **SAMPLED)
+    parts = [head]
+    for truth, name in (("random", "Items random"), ("fixed", "Items fixed")):
+        for kind, part in groups(rows[rows["truth"] == truth]).items():
+            parts += [f"\n### {name}: {kind}\n", beside(part)]
+    error = 100 * rows["bias_mc_error"].max()
+    return [
+        *parts,
+        WHERE,
+        verdict_table(rows),
+        BIAS.format(error=f"{error:.1f}"),
+        bias_table(rows),
+        FITS.format(**SAMPLED),
+        plain_table(told),
+    ]
+
+
+def calibrated() -> list[str]:
+    """Calibration of the hierarchical model."""
+    tests = pd.read_csv(HERE / "calibration_tests.csv")
+    lines = [["variant", "trials", "quantities", "smallest p", "of", "threshold", "fits with divergences"]]
+    figures = []
+    for study, part in tests.groupby("study", sort=False):
+        least = part.loc[part["p_value"].idxmin()]
+        ranks = pd.read_csv(HERE / f"calibration_ranks_{study}.csv")
+        diverged = int((ranks["divergent"] > 0).sum())
+        numbers = [f"{least['p_value']:.4f}", least["quantity"], f"{0.05 / len(part):.4f}", str(diverged)]
+        lines.append([str(study), str(len(ranks)), str(len(part)), *numbers])
+        figures.append(f"\n![Ranks of the variant {study}](calibration_{study}.svg)")
+    return [
+        CALIBRATED.format(least=tests["trials"].min(), most=tests["trials"].max(), **RANKED),
+        markdown(lines),
+        *figures,
+    ]
 
 
 def page() -> str:
@@ -96,6 +309,8 @@ def page() -> str:
         table(rows[fixed & share]),
         "\n## Items fixed: stage means\n",
         table(rows[fixed & stage]),
+        *hierarchical(),
+        *calibrated(),
     ]
     return "\n".join(parts) + "\n"
 

@@ -25,6 +25,8 @@ NO_FRAMES = {
     "betting",
     "drawing",
     "few_items",
+    "criticism",
+    "cross_validation",
 }
 ONLY_IN: dict[str, set[str]] = {
     "matplotlib": {"plots"},

@@ -16,8 +16,9 @@ from rctgap.documents import sha256
 from rctgap.errors import DataError, RctgapError
 from rctgap.export import Index, replacing, write_index, write_result
 from rctgap.files import read_table
+from rctgap.records import CheckResult
 from rctgap.report import write_report
-from rctgap.results import CheckResult, GapDecomposition
+from rctgap.results import GapDecomposition
 from rctgap.runs import run_manifest
 from rctgap.tables import interval, percent
 

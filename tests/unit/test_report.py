@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 import rctgap as rg
+from rctgap.records import AssumptionRow, AttritionRow, CheckResult, MarginRow, ShareRow
 from rctgap.report import NamedResult, render_html, render_markdown, write_report
 from rctgap.report.headline import headline
 from rctgap.report.methods import manifest_section
 from rctgap.report.quantities import share_set
 from rctgap.report.words import figure, signed, slug
-from rctgap.results import AssumptionRow, AttritionRow, CheckResult, MarginRow, ShareRow
 
 MINUS, BLANK = "\u2212", "\u2013"
 HOSTILE = "<script>alert('x')</script> \"q\" <img src=x onerror=alert(1)> {{ 7 * 7 }} \x00\n| `a` " + "long" * 60

@@ -11,14 +11,13 @@ from pymc.logprob.transforms import Transform
 from pytensor.tensor.linalg import cholesky, solve_triangular
 
 from rctgap.models.design import coefficients, matrices
+from rctgap.models.parameters import ATTENUATION
 from rctgap.models.priors import Priors
 from rctgap.models.structure import Response, Structure
 
-__all__ = ["ATTENUATION", "Variant", "build", "data_of"]
+__all__ = ["Variant", "build", "data_of"]
 
 type Array = npt.NDArray[np.float64]
-
-ATTENUATION = 16 * np.sqrt(3) / (15 * np.pi)
 
 
 @dataclass(frozen=True, slots=True)

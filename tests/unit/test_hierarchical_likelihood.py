@@ -14,7 +14,7 @@ from scipy import integrate, special, stats
 
 import rctgap as rg
 from rctgap.model_data import model_data
-from rctgap.models import hierarchical
+from rctgap.models import hierarchical, units
 from rctgap.models.design import contrasts_to_zero
 from rctgap.models.hierarchical import Variant, build
 from rctgap.models.priors import Priors
@@ -403,7 +403,7 @@ def test_alike_participants_count_as_often_as_they_occur(study):
 # ---------------------------------------------------------------- quadrature
 
 
-@pytest.mark.parametrize(("answers", "points"), [(2, 19), (10, 29)])
+@pytest.mark.parametrize(("answers", "points"), [(2, 15), (10, 27)])
 def test_the_grid_is_enough_for_few_and_for_many_answers_each(answers, points, monkeypatch):
     plan = rg.SimulationPlan(participants=100, answers=answers, participant_correlation=0.6)
     scores = rg.simulate_trial(plan, seed=1).scores()
@@ -415,13 +415,13 @@ def test_the_grid_is_enough_for_few_and_for_many_answers_each(answers, points, m
     values["item_standard"] *= 0
     for spread in (0.3, 1.0, 2.0):
         chosen = values | {"participant_sd": np.full(values["participant_sd"].size, spread)}
-        assert compiled.at(chosen) == pytest.approx(exact.at(chosen), abs=200 * 5e-5)
+        assert compiled.at(chosen) == pytest.approx(exact.at(chosen), abs=200 * 2e-4)
 
 
 def test_the_grid_integrates_a_standard_normal():
     points, masses = model_data(rg.simulate_trial(rg.SimulationPlan(participants=5), seed=1).scores()).structure.grid
     assert masses.sum() == pytest.approx(1.0)
-    assert [masses @ points**power for power in (1, 2, 4)] == pytest.approx([0.0, 1.0, 3.0], abs=1e-3)
+    assert [masses @ points**power for power in (1, 2, 4)] == pytest.approx([0.0, 1.0, 3.0], abs=5e-3)
 
 
 # ---------------------------------------------------------------- the sampler's units
@@ -433,7 +433,7 @@ def test_item_effects_come_back_from_the_units_of_the_data_with_their_volume():
     items, width = 3, 2
     chol = np.array([[0.9, 0.0], [0.4, 0.6]])
     given = [rng.normal(size=width), chol, rng.normal(size=(items, width)), rng.uniform(0, 9, (items, width))]
-    transform = hierarchical._InUnitsOfTheData()
+    transform = units._InUnitsOfTheData()
     value = pt.matrix()
     inputs = [pt.as_tensor_variable(one) for one in given]
     forward = pytensor.function([value], transform.forward(value, *inputs), mode="FAST_COMPILE")
@@ -441,14 +441,49 @@ def test_item_effects_come_back_from_the_units_of_the_data_with_their_volume():
     volume = pytensor.function(
         [value], transform.log_jac_det(value, *inputs), mode="FAST_COMPILE", on_unused_input="ignore"
     )
-    units = rng.normal(size=(items, width))
-    np.testing.assert_allclose(forward(backward(units)), units, atol=1e-12)
+    distance = rng.normal(size=(items, width))
+    np.testing.assert_allclose(forward(backward(distance)), distance, atol=1e-12)
     steps = np.eye(items * width).reshape(-1, items, width) * 1e-5
-    slopes = [(backward(units + step) - backward(units - step)).ravel() / 2e-5 for step in steps]
-    assert np.linalg.slogdet(np.array(slopes))[1] == pytest.approx(float(volume(units)), abs=1e-7)
+    slopes = [(backward(distance + step) - backward(distance - step)).ravel() / 2e-5 for step in steps]
+    assert np.linalg.slogdet(np.array(slopes))[1] == pytest.approx(float(volume(distance)), abs=1e-7)
+
+
+def test_coefficients_come_back_from_the_units_of_the_first_guess_with_their_volume():
+    rng = np.random.default_rng(8)
+    guess, root = rng.normal(size=3), np.tril(rng.uniform(0.2, 1.5, (3, 3)))
+    transform = units._InUnitsOfTheGuess()
+    value, inputs = pt.vector(), [pt.as_tensor_variable(one) for one in (np.ones(3), guess, root)]
+    forward, backward, volume = (
+        pytensor.function([value], way(value, *inputs), mode="FAST_COMPILE", on_unused_input="ignore")
+        for way in (transform.forward, transform.backward, transform.log_jac_det)
+    )
+    at = rng.normal(size=3)
+    np.testing.assert_allclose(backward(at), guess + root @ at, atol=1e-12)
+    np.testing.assert_allclose(forward(backward(at)), at, atol=1e-12)
+    assert np.linalg.slogdet(root)[1] == pytest.approx(float(volume(at)), abs=1e-12)
 
 
 def test_contrasts_between_arms_are_orthonormal_and_sum_to_zero():
     basis = contrasts_to_zero(4)
     np.testing.assert_allclose(basis.T @ basis, np.eye(3), atol=1e-12)
     np.testing.assert_allclose(basis.sum(axis=0), 0.0, atol=1e-12)
+
+
+def test_chains_start_where_the_data_put_items_and_coefficients(study):
+    """Half a unit of log density away in each direction, however many rows there are."""
+    frame = study.simulated(people=60, seed=4).drop(columns="participant")
+    scores = study.scored(frame.assign(count=500), study.benchmark())
+    model = build(model_data(scores).structure, Priors())
+    start = model.initial_point()
+    density = model.compile_logp(mode="FAST_COMPILE")
+    names = [name for name in start if name.endswith("_unit__")]
+    assert names == ["coefficient_unit__", "stage_logit_unit__", "item_standard_unit__"]
+    assert all(np.abs(start[name]).max() < 1e-9 for name in names)
+    for name in ("coefficient_unit__", "item_standard_unit__"):
+        for place in range(0, start[name].size, 3):
+            ends = []
+            for step in (-1, 1):
+                moved = {key: value.copy() for key, value in start.items()}
+                moved[name].flat[place] += step
+                ends.append(float(density(moved) - density(start)))
+            assert np.mean(ends) == pytest.approx(-0.5, abs=0.1)

@@ -1,4 +1,4 @@
-"""The linear predictor as one design matrix, its coefficients with their priors, and a first guess at the items."""
+"""The linear predictor of every term, its coefficients with their priors, and a first guess at all of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +10,12 @@ from scipy import special
 from rctgap.models.priors import Priors
 from rctgap.models.structure import NO_ITEM, STATES, Structure
 
-__all__ = ["Coefficient", "Matrices", "coefficients", "contrasts_to_zero", "matrices"]
+__all__ = ["ATTENUATION", "Coefficient", "Matrices", "coefficients", "contrasts_to_zero", "matrices"]
 
 type Array = npt.NDArray[np.float64]
+type Codes = npt.NDArray[np.intp]
 
+ATTENUATION = 16 * np.sqrt(3) / (15 * np.pi)
 STEPS = 8
 MOST = 4.0
 
@@ -25,7 +27,7 @@ class Coefficient:
     Attributes
     ----------
     kind : {"arm", "margin", "carry", "start", "non_user"}
-        `mean` where a single item is named, whose spread nothing tells.
+        `margin` where no item, or a single one, is named, whose spread nothing tells.
     response, place : int
         Position of the response; of the contrast between arms, or of the group with a margin, else 0.
     sd : float
@@ -46,18 +48,36 @@ class Matrices:
 
     Attributes
     ----------
-    design : ndarray, shape (T, S D + F)
-        Columns: each item's logit at each itemised response, response fastest; coefficients.
-    tie : ndarray, shape (T, E)
-        Which participant effect each term has.
+    cell : ndarray of int, shape (T,)
+        Item and itemised response of each term, response fastest, S D where it has none.
+    design : ndarray, shape (T, F)
+        What multiplies the coefficients.
+    tie : ndarray of int, shape (T,)
+        Which participant effect each term has, E where it has none.
     centre, precision : ndarray, shape (S, D)
-        A ridge estimate of each item's logit, and how much the data say of it.
+        A ridge estimate of each item's logit where all coefficients are zero, and how much the data say of it.
+    lean : ndarray, shape (S, D, F)
+        What a coefficient of one adds to that estimate.
+    guess : ndarray, shape (F,)
+        A ridge estimate of the coefficients.
+    units : ndarray, shape (F, F)
+        Lower triangular factor of its covariance.
+    stage : ndarray, shape (D,)
+        An estimate of each marginal stage logit.
+    stage_units : ndarray, shape (D, D)
+        Its standard errors on the diagonal.
     """
 
+    cell: Codes
     design: Array
-    tie: Array
+    tie: Codes
     centre: Array
     precision: Array
+    lean: Array
+    guess: Array
+    units: Array
+    stage: Array
+    stage_units: Array
 
 
 def contrasts_to_zero(count: int) -> Array:
@@ -67,7 +87,7 @@ def contrasts_to_zero(count: int) -> Array:
 
 
 def coefficients(structure: Structure, priors: Priors) -> tuple[Coefficient, ...]:
-    """Every coefficient of the model, in the order of the design's last columns."""
+    """Every coefficient of the model, in the order of the design's columns."""
     return tuple(_coefficients(structure, priors))
 
 
@@ -85,18 +105,23 @@ def _coefficients(structure: Structure, priors: Priors) -> Iterator[Coefficient]
 
 
 def matrices(structure: Structure, priors: Priors) -> Matrices:
-    """The design of every term, the participant effect that it has, and a first guess at the items."""
-    terms, places = structure.terms, structure.itemised
-    named = terms.item != NO_ITEM
-    own = (named[:, None] & (terms.response[:, None] == np.array(places, dtype=np.intp))).astype(np.float64)
-    where = (np.where(named, terms.item, 0)[:, None] == np.arange(len(structure.items))).astype(np.float64)
-    parts = [(where[:, :, None] * own[:, None, :]).reshape(terms.size, -1)]
-    parts.extend(_column(structure, one)[:, None] for one in coefficients(structure, priors))
-    tie = (terms.response[:, None] == np.array(structure.tied, dtype=np.intp)).astype(np.float64)
-    design = np.concatenate(parts, axis=1)
-    centre, precision = _first_guess(structure, priors, design, parts[0].shape[1])
-    shape = (len(structure.items), len(places))
-    return Matrices(design, tie, centre.reshape(shape), precision.reshape(shape))
+    """What every term is made of, and a first guess at it."""
+    terms = structure.terms
+    shape = (len(structure.items), len(structure.itemised))
+    column = _position(structure, structure.itemised)
+    nothing = (terms.item == NO_ITEM) | (column == shape[1])
+    cell = np.where(nothing, shape[0] * shape[1], terms.item * shape[1] + column)
+    columns = [_column(structure, one) for one in coefficients(structure, priors)]
+    design = np.stack(columns, axis=1) if columns else np.zeros((terms.size, 0))
+    tie = _position(structure, structure.tied)
+    return Matrices(cell, design, tie, *_first_guess(structure, priors, cell, design))
+
+
+def _position(structure: Structure, chosen: tuple[int, ...]) -> Codes:
+    """Position of each term's response among some, and their number where it is none of them."""
+    place = np.full(len(structure.responses), len(chosen), dtype=np.intp)
+    place[list(chosen)] = range(len(chosen))
+    return place[structure.terms.response]
 
 
 def _column(structure: Structure, one: Coefficient) -> Array:
@@ -113,22 +138,49 @@ def _column(structure: Structure, one: Coefficient) -> Array:
     return np.asarray(here * (terms.previous - 0.5 if one.kind == "carry" else 1.0))
 
 
-def _first_guess(structure: Structure, priors: Priors, design: Array, items: int) -> tuple[Array, Array]:
-    """Ridge logistic regression of all terms by a few Newton steps: the items' logits, and their precisions.
+def _first_guess(structure: Structure, priors: Priors, cell: Codes, design: Array) -> tuple[Array, ...]:
+    """Ridge logistic regression of all terms by a few Newton steps: all of `Matrices` from `centre` on.
 
     It only sets the units in which the sampler moves; the posterior does not depend on it.
     """
-    weight = _weights(structure)
-    spread = np.concatenate([np.full(items, MOST), [one.sd for one in coefficients(structure, priors)]])
-    guess = np.zeros(design.shape[1])
+    weight, score = _weights(structure), structure.terms.score
+    items = len(structure.items) * len(structure.itemised)
+    tight = np.array([min(one.sd, MOST) for one in coefficients(structure, priors)]) ** -2.0
+    logits, slopes = np.zeros(items + 1), np.zeros(design.shape[1])
     for _ in range(STEPS):
-        mean = special.expit(np.clip(design @ guess, -MOST, MOST))
-        slope = weight * mean * (1 - mean)
-        score = design.T @ (weight * (structure.terms.score - mean)) - guess / spread**2
-        guess = guess + np.linalg.solve(design.T @ (slope[:, None] * design) + np.diag(1 / spread**2), score)
-    mean = special.expit(design @ guess)
-    information = (design[:, :items] ** 2).T @ (weight * mean * (1 - mean))
-    return guess[:items], information
+        mean = special.expit(np.clip(logits[cell] + design @ slopes, -MOST, MOST))
+        held, pull = weight * mean * (1 - mean), weight * (score - mean)
+        # No term has two items, so their block of the normal equations is diagonal, and is eliminated.
+        block = np.bincount(cell, held, items + 1) + MOST**-2.0
+        across = np.zeros((items + 1, slopes.size))
+        np.add.at(across, cell, held[:, None] * design)
+        across[items], logits[items] = 0.0, 0.0
+        own = np.bincount(cell, pull, items + 1) - logits / MOST**2
+        rest = design.T @ pull - slopes * tight - across.T @ (own / block)
+        whole = design.T @ (held[:, None] * design) + np.diag(tight) - across.T @ (across / block[:, None])
+        change = np.linalg.solve(whole, rest)
+        slopes = slopes + change
+        logits = logits + (own - across @ change) / block
+        logits[items] = 0.0
+    mean = special.expit(logits[cell] + design @ slopes)
+    precision = np.bincount(cell, weight * mean * (1 - mean), items + 1)[:items]
+    lean = -(across / block[:, None])[:items]
+    shape = (len(structure.items), len(structure.itemised))
+    centre = (logits[:items] - lean @ slopes).reshape(shape)
+    units = np.linalg.cholesky(np.linalg.inv(whole))
+    levels = _levels(logits[:items].reshape(shape), precision.reshape(shape) + MOST**-2.0)
+    return centre, precision.reshape(shape), lean.reshape(*shape, slopes.size), slopes, units, *levels
+
+
+def _levels(logits: Array, precision: Array) -> tuple[Array, Array]:
+    """Marginal stage logits, and their standard errors as a diagonal matrix."""
+    if not logits.size:
+        return np.zeros(0), np.zeros((0, 0))
+    inside = np.clip(logits, -MOST, MOST)  # items that are always right say nothing of how far out they are
+    spread = inside.var(axis=0)
+    stretch = np.sqrt(1 + ATTENUATION**2 * spread)
+    error = np.sqrt((spread + (1 / precision).mean(axis=0)) / logits.shape[0])
+    return inside.mean(axis=0) / stretch, np.diag(error / stretch)
 
 
 def _weights(structure: Structure) -> Array:

@@ -7,13 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pymc as pm
 import pytensor.tensor as pt
-from pymc.logprob.transforms import Transform
-from pytensor.tensor.linalg import cholesky, solve_triangular
 
-from rctgap.models.design import coefficients, matrices
-from rctgap.models.parameters import ATTENUATION
+from rctgap.models.design import ATTENUATION, coefficients, matrices
 from rctgap.models.priors import Priors
 from rctgap.models.structure import Response, Structure
+from rctgap.models.units import item_effects, normal_in_units, times
 
 __all__ = ["Variant", "build", "data_of"]
 
@@ -41,16 +39,19 @@ def data_of(structure: Structure, priors: Priors) -> dict[str, npt.NDArray[Any]]
     made = matrices(structure, priors)
     index = np.where(structure.answers < 0, structure.terms.size, structure.answers)
     found: dict[str, npt.NDArray[Any]] = {
+        "cell": made.cell,
         "design": made.design,
         "centre": made.centre,
         "precision": made.precision,
+        "stage": made.stage,
+        "stage_units": made.stage_units,
         "sign": np.where(structure.terms.level == 1, 1.0, -1.0),
         "answers": index.astype(np.int64),
         "alone": structure.alone,
     }
     sds = np.array([one.sd for one in coefficients(structure, priors)])
     if sds.size:
-        found["prior_sd"] = sds
+        found |= {"prior_sd": sds, "lean": made.lean, "guess": made.guess, "units": made.units}
     if structure.answers.shape[1] > 1:
         found["absent"] = (structure.answers < 0).all(axis=2)
     if structure.people.size:
@@ -72,8 +73,8 @@ def _by_response(structure: Structure) -> dict[str, npt.NDArray[Any]]:
 def build(structure: Structure, priors: Priors, variant: Variant | None = None) -> pm.Model:
     """The model of a structure, with its likelihood.
 
-    Participant effects are integrated out. Item effects are sampled in units of what the data leave open of them, which
-    changes the sampler's speed and nothing else.
+    Participant effects are integrated out. Coefficients, stage logits and item effects are sampled in units of what the
+    data leave open of them, which changes the sampler's speed and nothing else.
 
     Parameters
     ----------
@@ -91,13 +92,15 @@ def build(structure: Structure, priors: Priors, variant: Variant | None = None) 
     with pm.Model(coords=_coords(held, priors)) as model:
         data = {name: pm.Data(name, value) for name, value in data_of(held, priors).items()}
         spread = pm.HalfNormal("participant_sd", priors.participant_sd, dims="tied") if held.tied else None
-        parameters = [*_items(held, priors, data, spread, correlated=kind.correlated)]
-        if "prior_sd" in data:
-            parameters.append(pm.Normal("coefficient", 0.0, data["prior_sd"], dims="regressor"))
-        eta = (data["design"] @ pt.concatenate(parameters))[:, None]
+        coefficient = _coefficient(data)
+        items = _items(held, priors, data, spread, coefficient, correlated=kind.correlated)
+        eta = _padded(items)[data["cell"]]
+        if coefficient is not None:
+            eta += times(data["design"], coefficient)
+        eta = eta[:, None]
         points, masses = held.grid
         if spread is not None:
-            eta = eta + (data["tie"] @ spread)[:, None] * points
+            eta = eta + _padded(spread)[data["tie"]][:, None] * points
         answers = _answers(held, data, _factors(held, priors, data, eta))
         total = pt.sum(data["alone"] * answers[:-1, 0])
         if spread is not None:
@@ -117,78 +120,43 @@ def _coords(structure: Structure, priors: Priors) -> dict[str, list[Any]]:
     }
 
 
-def _items(structure: Structure, priors: Priors, data: Any, spread: Any, *, correlated: bool) -> tuple[Any, ...]:
+def _padded(values: Any) -> Any:
+    """With a last zero, for the index that stands for nothing."""
+    return pt.concatenate([values, pt.zeros(1)])
+
+
+def _coefficient(data: Any) -> Any:
+    """Every coefficient, shape (F,)."""
+    if "prior_sd" not in data:
+        return None
+    return normal_in_units("coefficient", data["prior_sd"], data["guess"], data["units"], "regressor")
+
+
+def _items(structure: Structure, priors: Priors, data: Any, spread: Any, coefficient: Any, *, correlated: bool) -> Any:
     """Logit of each item at each itemised response, shape (S D,)."""
     width = len(structure.itemised)
     if not width:
-        return ()
+        return pt.zeros(0)
     sd = pm.HalfNormal("item_sd", priors.item_sd, dims="itemised")
-    chol = pt.diag(sd)
+    chol = sd[:, None] * np.eye(width)
     if width > 1 and correlated:
         chol = sd[:, None] * pm.LKJCorr("item_correlation", n=width, eta=priors.item_correlation)
-    marginal = pm.Normal("stage_logit", 0.0, priors.stage_mean_sd, dims="itemised")
-    stretched = marginal * _stretch(structure, sd**2 + _person_variance(structure, spread))
-    population = pm.Deterministic("population", stretched, dims="itemised")
-    standard = pm.CustomDist(
-        "item_standard",
-        population,
-        chol,
-        data["centre"],
-        data["precision"],
-        logp=_standard_normal,
-        random=_draw,
-        signature="(d),(d,d),(s,d),(s,d)->(s,d)",
-        transform=_InUnitsOfTheData(),
-        dims=("item", "itemised"),
-    )
-    return ((population + standard @ chol.T).ravel(),)
-
-
-class _InUnitsOfTheData(Transform):  # type: ignore[misc]  # PyMC comes without types
-    """Standardised item effects as distances from where the data put them, in units of what the data leave open.
-
-    Large precisions give the centred, zero the non-centred parametrisation.
-    """
-
-    name = "unit"
-    ndim_supp = 2
-
-    @staticmethod
-    def _place(population: Any, chol: Any, centre: Any, precision: Any) -> tuple[Any, Any]:
-        weighted = precision[:, :, None] * chol
-        root = cholesky(pt.eye(chol.shape[0]) + chol.T @ weighted)
-        pull = (weighted * (centre - population)[:, :, None]).sum(axis=1)
-        half = solve_triangular(root, pull, lower=True, b_ndim=1)
-        return half, root
-
-    def forward(self, value: Any, *inputs: Any) -> Any:
-        half, root = self._place(*inputs[-4:])
-        return (root.mT @ value[:, :, None])[:, :, 0] - half
-
-    def backward(self, value: Any, *inputs: Any) -> Any:
-        half, root = self._place(*inputs[-4:])
-        return solve_triangular(root.mT, half + value, lower=False, b_ndim=1)
-
-    def log_jac_det(self, value: Any, *inputs: Any) -> Any:  # noqa: ARG002 - the form of a transform
-        root = self._place(*inputs[-4:])[1]
-        return -pt.sum(pt.log(pt.diagonal(root, axis1=-2, axis2=-1)))
-
-
-def _standard_normal(value: Any, *_: Any) -> Any:
-    """Density of standardised item effects; the parameters only set the units in which the sampler moves."""
-    return -0.5 * pt.sum(value**2) - 0.5 * np.log(2 * np.pi) * value.size
-
-
-def _draw(*parameters: Array, rng: np.random.Generator, size: Any = None) -> Array:  # noqa: ARG001 - PyMC's form
-    return rng.standard_normal(parameters[2].shape)
+    wide = np.full(width, priors.stage_mean_sd)
+    marginal = normal_in_units("stage_logit", wide, data["stage"], data["stage_units"], "itemised")
+    population = marginal * _stretch(structure, sd**2 + _person_variance(structure, spread))
+    pm.Deterministic("population", population, dims="itemised")
+    centre = data["centre"] if coefficient is None else data["centre"] + times(data["lean"], coefficient)
+    standard = item_effects("item_standard", population, chol, centre, data["precision"])
+    return (population + times(chol, standard)).ravel()
 
 
 def _person_variance(structure: Structure, spread: Any) -> Any:
     """Variance of the participant effect at each itemised response."""
     if spread is None:
         return pt.zeros(len(structure.itemised))
-    chosen = np.array([[float(place == tied) for tied in structure.tied] for place in structure.itemised])
-    return chosen @ spread**2
+    tied = [*structure.tied, None]
+    chosen = [tied.index(place if place in structure.tied else None) for place in structure.itemised]
+    return _padded(spread**2)[np.array(chosen)]
 
 
 def _stretch(structure: Structure, variance: Any) -> Any:

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-from rctgap.models.design import coefficients, matrices
+from rctgap.models.design import Matrices, coefficients, matrices
 from rctgap.models.parameters import Parameters, stretch
 from rctgap.models.priors import Priors
 from rctgap.models.structure import Response, Structure
@@ -30,18 +30,18 @@ def unit_log_likelihood(structure: Structure, draws: Parameters) -> Array:
     draws : Parameters
         n draws.
     """
-    design = matrices(structure, Priors())
-    parts = [
-        _units(structure, draws.rows(slice(start, start + BATCH)), design.design, design.tie)
-        for start in range(0, draws.size, BATCH)
-    ]
+    made = matrices(structure, Priors())
+    parts = [_units(structure, draws.rows(slice(start, start + BATCH)), made) for start in range(0, draws.size, BATCH)]
     return np.concatenate(parts)
 
 
-def _units(structure: Structure, draws: Parameters, design: Array, tie: Array) -> Array:
-    values = np.concatenate([draws.items.reshape(draws.size, -1), draws.coefficient], axis=1)
+def _units(structure: Structure, draws: Parameters, made: Matrices) -> Array:
+    nothing = np.zeros((draws.size, 1))
+    items = np.concatenate([draws.items.reshape(draws.size, -1), nothing], axis=1)
+    spread = np.concatenate([draws.spread, nothing], axis=1)
     points, masses = structure.grid
-    eta = (values @ design.T)[:, :, None] + (draws.spread @ tie.T)[:, :, None] * points
+    average = items[:, made.cell] + draws.coefficient @ made.design.T
+    eta = average[:, :, None] + spread[:, made.tie, None] * points
     factors = np.concatenate([_factors(structure, draws, eta), np.zeros((draws.size, 1, points.size))], axis=1)
     index = np.where(structure.answers < 0, structure.terms.size, structure.answers)
     chained = factors[:, index].sum(axis=3)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 import numpy.typing as npt
 
-from rctgap.models.design import coefficients, contrasts_to_zero
+from rctgap.models.design import ATTENUATION, coefficients, contrasts_to_zero
 from rctgap.models.priors import Priors
 from rctgap.models.structure import Structure
 
@@ -163,9 +163,6 @@ def prior_draws(structure: Structure, priors: Priors, size: int, rng: np.random.
         spread,
         shape,
     )
-
-
-ATTENUATION = 16 * np.sqrt(3) / (15 * np.pi)
 
 
 def stretch(structure: Structure, sd: Array, spread: Array) -> Array:

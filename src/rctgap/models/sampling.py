@@ -1,5 +1,6 @@
 """Sampling in one place: PyMC's own NUTS by name, its options recorded, its chains handed on to be diagnosed."""
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pymc as pm
+import pytensor
 
 from rctgap.errors import EstimationError, Fault
 from rctgap.models.hierarchical import Variant, build, data_of
@@ -98,12 +100,12 @@ def sample(structure: Structure, priors: Priors, options: Options, variant: Vari
 def _sample(structure: Structure, priors: Priors, options: Options, variant: Variant | None) -> Chains:
     terminal = options.progress and sys.stderr.isatty()
     own = {"backend": "numba"} if options.sampler == "pymc" else {}
-    with build(structure, priors, variant), _without_blas_advice():
+    with build(structure, priors, variant), _without_c():
         tree = pm.sample(
             draws=options.draws,
             tune=options.tune,
             chains=options.chains,
-            cores=options.cores,
+            cores=options.cores or min(options.chains, os.cpu_count() or 1),  # PyMC's own guess halves it
             random_seed=options.seed,
             nuts_sampler=options.sampler,
             target_accept=options.target_accept,
@@ -122,10 +124,11 @@ def _sample(structure: Structure, priors: Priors, options: Options, variant: Var
 
 
 @contextmanager
-def _without_blas_advice() -> Iterator[None]:
-    """PyTensor advises on a BLAS for C code, which a Numba back end does not use."""
-    with warnings.catch_warnings():
+def _without_c() -> Iterator[None]:
+    """No C compiler for PyTensor, which would fold constants with it (ten seconds at first) and advise on a BLAS."""
+    with warnings.catch_warnings(), pytensor.config.change_flags(cxx=""):
         warnings.filterwarnings("ignore", message="PyTensor could not link to a BLAS")
+        warnings.filterwarnings("ignore", message="Numba will use object mode")  # in Cholesky's gradient
         yield
 
 
@@ -143,7 +146,8 @@ def _refuse_absent(name: str) -> None:
 
 def _shape(structure: Structure) -> tuple[object, ...]:
     """What is compiled into a model; all else is data."""
-    return structure.responses, structure.items, bool(structure.people.size), structure.answers.shape[1] > 1
+    ways = structure.answers.shape[1] > 1
+    return structure.responses, structure.items, bool(structure.people.size), ways, structure.grid[0].size
 
 
 class OneModel:
@@ -166,13 +170,13 @@ class OneModel:
         self.shape = _shape(structure)
         self.priors, self.variant, self.target_accept = priors, variant or Variant(), target_accept
         self.model = build(structure, priors, self.variant)
-        with self.model, _without_blas_advice():
+        with self.model, _without_c():
             self.step = pm.NUTS(target_accept=target_accept)
             self.names = [str(one.name) for one in self.model.free_RVs]
             # Values put in place of the variables: compiled as they are, the variables would draw from their priors.
             values = self.model.replace_rvs_by_values(self.model.free_RVs)
             self.constrain = self.model.compile_fn(values, inputs=self.model.value_vars)
-        self.start = self.model.initial_point()
+            self.start = self.model.initial_point()
         self.fresh = self.step.sampling_state
 
     def sample(self, structure: Structure, *, draws: int, tune: int, seed: int) -> Chains:

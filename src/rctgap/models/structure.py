@@ -16,8 +16,8 @@ type Codes = npt.NDArray[np.intp]
 
 STATES = ("previous", "start", "non_user")
 NO_ITEM = -1
-REACH = 5.0
-WIDEST = 0.6
+REACH = 4.5
+WIDEST = 0.65
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,7 @@ def _answers(
 ) -> Iterator[tuple[str | None, int, list[list[_Key]], int]]:
     """Participant, count, completions and scores lost, of each distinct answer of an arm."""
     frame = _rows(scores, label)
-    last = scores.chain.last
+    last, levels = scores.chain.last, _levels(scores)
     names = [name for part in parts for name in part]
     columns = ["participant", "item", "used", "marginal", "count", *names]
     for person, item, used, only, count, *values in frame[columns].itertuples(index=False, name=None):
@@ -215,7 +215,7 @@ def _answers(
                 yield who, round(count), [use + told], 0
             continue
         for part in parts:
-            completions, lost = _completed(label, where, part, [found[name] for name in part], scales, _levels(scores))
+            completions, lost = _completed(label, where, part, [found[name] for name in part], scales, levels)
             whole = [use + one for one in completions]
             use = []
             if lost or whole != [[]]:

@@ -102,14 +102,14 @@ class Cell:
 
 
 GRID = (
-    Cell("default means", 6, 100, 133),
-    Cell("default means", 10, 100, 250),
-    Cell("default means", 10, 400, 87),
-    Cell("default means", 20, 400, 49),
-    Cell("near 0 and 1, large item effects", 10, 400, 80),
-    Cell("near 0 and 1, large item effects", 20, 400, 25),
-    Cell("uneven mix", 10, 400, 80),
-    Cell("one bad item in ten", 10, 400, 80),
+    Cell("default means", 6, 100, 300),
+    Cell("default means", 10, 100, 300),
+    Cell("default means", 10, 400, 250),
+    Cell("default means", 20, 400, 150),
+    Cell("near 0 and 1, large item effects", 10, 400, 150),
+    Cell("near 0 and 1, large item effects", 20, 400, 60),
+    Cell("uneven mix", 10, 400, 150),
+    Cell("one bad item in ten", 10, 400, 150),
 )
 
 COLUMNS = ("trial", "truth", "method", "quantity", "target", "estimate", "lower", "upper")

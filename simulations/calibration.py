@@ -58,6 +58,9 @@ WANTED = ("own_query", "conversation", "decision", "task", "gap", "predicted_eff
 PAIRS = ((0, 1), (1, 2), (2, 3), (3, 4))
 
 
+COMMITTED = Priors(item_sd=1.5)  # what the committed ranks were drawn under
+
+
 @dataclass(frozen=True)
 class Study:
     """A variant of the model, and the trials that it is calibrated on.
@@ -81,7 +84,7 @@ class Study:
     correlated: bool = True
     levels: tuple[float, ...] = (0.0, 1.0)
     fractional: bool = False
-    priors: Priors = field(default_factory=Priors)
+    priors: Priors = COMMITTED
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -3,8 +3,8 @@
     python tests/reference/bambi_fit.py
 
 reads bayesian/trial.csv and writes bayesian/bambi.csv and bayesian/bambi_versions.txt next to this script. Bambi is no
-dependency of rctgap. README.md explains the columns. The priors are rctgap's own, each of them: the one that no formula
-can say, an intercept whose spread grows with the standard deviations, is put in as a potential.
+dependency of rctgap. README.md explains the columns. The priors are those that the test gives rctgap; the one that no
+formula can say, an intercept whose spread grows with the standard deviations, is put in as a potential.
 """
 
 import platform

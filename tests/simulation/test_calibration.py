@@ -23,8 +23,6 @@ pytestmark = pytest.mark.filterwarnings(
 )
 FOLDER = Path(__file__).parents[2] / "simulations"
 STUDIES = ("participants", "counts", "uncorrelated", "two_arms", "ordinal", "fractional")
-WHOLE = ("participants", "counts", "uncorrelated", "two_arms")
-CUT = {"ordinal": 147, "fractional": 80}
 OUTSIDE = {"uncorrelated": ["task, items fixed"]}
 LINEAR = ("own_query", "conversation", "decision", "task", "outcome", "gap", "predicted_effect", "realized_effect")
 
@@ -127,7 +125,7 @@ def test_parameters_drawn_by_formula_have_the_distribution_of_those_drawn_by_the
 def test_ranks_of_distinct_trials_are_ranks(calibration, plots, study):
     table = plots.ranks_of(study)
     assert table["trial"].is_unique
-    assert len(table) == (calibration.TRIALS if study in WHOLE else CUT[study])
+    assert len(table) == calibration.TRIALS
     ranks = table.drop(columns=list(plots.NOT_RANKS))
     assert ranks.shape[1] >= 40
     assert ranks.to_numpy().min() >= 0
@@ -196,19 +194,20 @@ def test_each_quantity_covers_93_to_97_percent_in_the_benign_region_within_monte
     assert len(rows) == 4 * len(LINEAR)
     assert ((rows["coverage"] > 0.93 - 3 * error) & (rows["coverage"] < 0.97 + 3 * error)).all(), rows.to_string()
     mean = np.average(rows["coverage"], weights=rows["given"])
-    assert (0.93 <= mean <= 0.97) if items == "fixed" else (0.965 <= mean <= 0.98)  # a little more than nominal
+    assert (
+        (0.93 <= mean <= 0.97) if items == "fixed" else (0.97 <= mean <= 0.985)
+    )  # more than nominal, as the page says
 
 
 @pytest.fixture(scope="module")
 def slice_again(calibration, coverage, tmp_path_factory):
-    """Two trials of a calibration and one of a cell of the same shape, which share one compiled model."""
+    """Two trials of a calibration and one of a cell of the same shape."""
     folder = tmp_path_factory.mktemp("slice")
     fitted = calibration.Fitted(calibration.STUDIES["counts"])
     path = folder / "ranks.csv"
     study = calibration.Calibration(fitted, (0, 1), path)
     study.run_simulations()
     cell = coverage.GRID[0]
-    coverage.COMPILED.models[cell.items] = fitted.model
     seeds = np.random.SeedSequence([coverage.SEED, 0]).spawn(1)
     return pd.read_csv(path).sort_values("trial"), coverage.trial_rows(cell, 0, seeds[0])
 

@@ -12,8 +12,8 @@ from rctgap.bayesian import BayesianPlan, check_plan
 from rctgap.errors import AnalysisError, EstimationError, RctgapError
 from rctgap.model_data import model_data
 from rctgap.models import sampling
-from rctgap.models.design import coefficients, contrasts_to_zero
-from rctgap.models.hierarchical import ATTENUATION, build, data_of
+from rctgap.models.design import ATTENUATION, coefficients, contrasts_to_zero
+from rctgap.models.hierarchical import build, data_of
 from rctgap.models.likelihood import log_prior
 from rctgap.models.parameters import lkj, prior_draws
 from rctgap.models.priors import Priors
@@ -188,7 +188,7 @@ def test_a_prior_is_a_positive_number(value):
 
 def test_priors_tell_what_they_are():
     rows = {row[0]: row for row in Priors.of({"item_sd": 0.5}).describe()}
-    assert rows["item_sd"][1:3] == (0.5, 1.5)
+    assert rows["item_sd"][1:3] == (0.5, 2.5)
     assert all(len(row[4]) > 10 or row[4].startswith("see ") for row in rows.values())
 
 

@@ -39,7 +39,7 @@ class Priors:
     >>> Priors.of({"item_sd": 1.0}).item_sd
     1.0
     >>> [row for row in Priors().describe() if row[0] == "item_sd"][0][2:4]
-    (1.5, 'half-normal(0, item_sd)')
+    (2.5, 'half-normal(0, item_sd)')
     """
 
     stage_mean_sd: float = _prior(
@@ -49,9 +49,10 @@ class Priors:
         "2 puts 95 % of it between 2 and 98 %, close to uniform",
     )
     item_sd: float = _prior(
-        1.5,
+        2.5,
         "half-normal(0, item_sd)",
-        "spread of item difficulty at one stage: at 1.5, items of a 50 % stage range from 5 to 95 %",
+        "spread of item difficulty at one stage: at 1, items of a 50 % stage range from 12 to 88 %; "
+        "at 2.5, from 1 to 99 %",
     )
     item_correlation: float = _prior(
         2.0,

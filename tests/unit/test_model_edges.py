@@ -1,7 +1,9 @@
 """The hierarchical model where data are scarce or odd: finite numbers, or a reason; sampled briefly."""
 
 import warnings
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import rctgap as rg
@@ -31,7 +33,27 @@ def nameless(study):
     return study.scored(frame, None, stages=stages)
 
 
+def graded(study):
+    """Decisions of three declared levels."""
+    frame = study.simulated(people=30)
+    levels = np.random.default_rng(1).choice([0.0, 0.5, 1.0], len(frame), p=[0.3, 0.5, 0.2])
+    return replace(study.scored(frame.assign(decision=levels), study.benchmark()), scales={"decision": "ordinal"})
+
+
+def idle(study):
+    """A quarter of an arm never wrote, and its own queries are another arm's."""
+    frame = study.simulated(people=40, arms=("a1", "a2", "control"))
+    never = (frame["arm"] == "a1") & (np.arange(len(frame)) % 8 < 2)
+    frame = frame.assign(used=(~never).astype(int))
+    frame.loc[never, ["own_query", "conversation"]] = np.nan
+    loan = rg.Borrowing("own_query", "a2", "it is the same system")
+    design = rg.Design("control", [rg.Arm("a1", borrowed=(loan,)), "a2"])
+    return study.scored(frame, study.benchmark(("a1", "a2")), design)
+
+
 CASES = {
+    "graded": (graded, [FIXED, RANDOM]),
+    "idle": (idle, [rg.Estimand("fixed", non_users=policy) for policy in ("zero", "control", "exclude")]),
     "separated": (separated, [FIXED, RANDOM]),
     "single item": (single, [FIXED, rg.Estimand("fixed", "uniform")]),
     "nameless": (nameless, [FIXED]),

@@ -14,7 +14,7 @@ from scipy import integrate, special, stats
 
 import rctgap as rg
 from rctgap.model_data import model_data
-from rctgap.models import hierarchical, units
+from rctgap.models import answers, hierarchical, units
 from rctgap.models.design import contrasts_to_zero
 from rctgap.models.hierarchical import Variant, build
 from rctgap.models.priors import Priors
@@ -203,11 +203,11 @@ class Plain:
             first = self.scores.chain.first
             eta = self.linear(first, run["system"], named(run["item"]), "start", None, 0.0)
             total += run["count"] * math.log(self.chance(first, first, eta, run["score"]))
-        answers = [row for _, row in self.scores.answers.iterrows()]
+        rows = [row for _, row in self.scores.answers.iterrows()]
         if not self.spread:
-            return total + sum(row["count"] * math.log(self.answer(row, 0.0)) for row in answers)
+            return total + sum(row["count"] * math.log(self.answer(row, 0.0)) for row in rows)
         people = {}
-        for row in answers:
+        for row in rows:
             people.setdefault(row["participant"], []).append(row)
         return total + sum(math.log(self.person(rows)) for rows in people.values())
 
@@ -265,9 +265,9 @@ def ordinal(study):
 def bounded(study):
     """Two scores at the edges, and blanks that no sum can run over."""
     scores = graded(study, "bounded", ("conversation", "decision"), blanks=0.3)
-    answers = scores.answers
-    answers.loc[answers.index[:2], "decision"] = [0.0, 1.0]
-    return replace(scores, _answers=answers)
+    frame = scores.answers
+    frame.loc[frame.index[:2], "decision"] = [0.0, 1.0]
+    return replace(scores, _answers=frame)
 
 
 def unbounded(study):
@@ -323,9 +323,9 @@ def margins(study):
     """Counts of each stage alone: nothing is joined."""
     frame, runs, design = two_arms(study, people=20)
     scores = study.scored(frame.drop(columns="participant"), runs, design)
-    answers = scores.answers
+    frame = scores.answers
     names = ["own_query", "conversation", "decision"]
-    alone = [answers.assign(**{other: np.nan for other in names if other != name}) for name in names]
+    alone = [frame.assign(**{other: np.nan for other in names if other != name}) for name in names]
     kept = pd.concat(alone, ignore_index=True).dropna(subset=names, how="all").reset_index(drop=True)
     return replace(scores, paired=False, _answers=kept)
 
@@ -400,12 +400,35 @@ def test_alike_participants_count_as_often_as_they_occur(study):
     assert thrice.at(values) == pytest.approx(3 * once.at(values), rel=1e-12)
 
 
+@pytest.mark.parametrize("trial", [binary, missing, non_users, borrowed, counts, margins, no_benchmark])
+def test_multiplied_probabilities_and_summed_logarithms_are_one_likelihood(study, trial, monkeypatch):
+    """In value and in every slope; the second is the way of participants with many scores."""
+    structure, found = model_data(trial(study)).structure, {}
+    for few in (answers.FEW, 0):
+        monkeypatch.setattr(answers, "FEW", few)
+        model = build(structure, Priors())
+        slopes = model.logp_dlogp_function(ravel_inputs=True, mode="FAST_COMPILE")
+        slopes.set_extra_values({})
+        start = np.concatenate([np.ravel(one) for one in model.initial_point().values()])
+        at = start + np.random.default_rng(9).normal(size=start.size)
+        found[few] = np.concatenate([np.ravel(one) for one in slopes._pytensor_function(at)])
+        assert answers._multiplies(structure) == (few > 0)
+    np.testing.assert_allclose(found[0], found[16], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("trial", [binary, counts])
+def test_a_likelihood_too_small_for_a_number_is_a_floor_and_not_a_hole(study, trial):
+    compiled = Compiled(trial(study))
+    values = {name: one * (3e3 if name == "coefficient" else 1.0) for name, one in compiled.random(1).items()}
+    assert -np.inf < compiled.at(values) < -500
+
+
 # ---------------------------------------------------------------- quadrature
 
 
-@pytest.mark.parametrize(("answers", "points"), [(2, 15), (10, 27)])
-def test_the_grid_is_enough_for_few_and_for_many_answers_each(answers, points, monkeypatch):
-    plan = rg.SimulationPlan(participants=100, answers=answers, participant_correlation=0.6)
+@pytest.mark.parametrize(("each", "points"), [(2, 15), (10, 27)])
+def test_the_grid_is_enough_for_few_and_for_many_answers_each(each, points, monkeypatch):
+    plan = rg.SimulationPlan(participants=100, answers=each, participant_correlation=0.6)
     scores = rg.simulate_trial(plan, seed=1).scores()
     compiled = Compiled(scores)
     assert compiled.structure.grid[0].size == points

@@ -8,9 +8,10 @@ import numpy.typing as npt
 import pymc as pm
 import pytensor.tensor as pt
 
+from rctgap.models.answers import log_likelihood, padded
 from rctgap.models.design import ATTENUATION, coefficients, matrices
 from rctgap.models.priors import Priors
-from rctgap.models.structure import Response, Structure
+from rctgap.models.structure import Structure
 from rctgap.models.units import item_effects, normal_in_units, times
 
 __all__ = ["Variant", "build", "data_of"]
@@ -94,19 +95,14 @@ def build(structure: Structure, priors: Priors, variant: Variant | None = None) 
         spread = pm.HalfNormal("participant_sd", priors.participant_sd, dims="tied") if held.tied else None
         coefficient = _coefficient(data)
         items = _items(held, priors, data, spread, coefficient, correlated=kind.correlated)
-        eta = _padded(items)[data["cell"]]
+        eta = padded(items)[data["cell"]]
         if coefficient is not None:
             eta += times(data["design"], coefficient)
         eta = eta[:, None]
         points, masses = held.grid
         if spread is not None:
-            eta = eta + _padded(spread)[data["tie"]][:, None] * points
-        answers = _answers(held, data, _factors(held, priors, data, eta))
-        total = pt.sum(data["alone"] * answers[:-1, 0])
-        if spread is not None:
-            people = pt.logsumexp(answers[data["people"]].sum(axis=1) + np.log(masses), axis=1)
-            total += pt.sum(data["alike"] * people)
-        pm.Potential("likelihood", total)
+            eta = eta + padded(spread)[data["tie"]][:, None] * points
+        pm.Potential("likelihood", log_likelihood(held, priors, data, eta, masses))
     return model
 
 
@@ -118,11 +114,6 @@ def _coords(structure: Structure, priors: Priors) -> dict[str, list[Any]]:
         "item": list(structure.items),
         "regressor": [one.name for one in coefficients(structure, priors)],
     }
-
-
-def _padded(values: Any) -> Any:
-    """With a last zero, for the index that stands for nothing."""
-    return pt.concatenate([values, pt.zeros(1)])
 
 
 def _coefficient(data: Any) -> Any:
@@ -156,62 +147,10 @@ def _person_variance(structure: Structure, spread: Any) -> Any:
         return pt.zeros(len(structure.itemised))
     tied = [*structure.tied, None]
     chosen = [tied.index(place if place in structure.tied else None) for place in structure.itemised]
-    return _padded(spread**2)[np.array(chosen)]
+    return padded(spread**2)[np.array(chosen)]
 
 
 def _stretch(structure: Structure, variance: Any) -> Any:
     """What a marginal logit is multiplied by to give the conditional one (Zeger, Liang and Albert 1988)."""
     logit = np.array([structure.responses[place].scale != "unbounded" for place in structure.itemised], dtype=float)
     return pt.sqrt(1 + ATTENUATION**2 * logit * variance)
-
-
-def _factors(structure: Structure, priors: Priors, data: Any, eta: Any) -> Any:
-    """Log probability (or density) of each term at each node, with a last row of zeros, shape (T + 1, Q)."""
-    scales = [one.scale for one in structure.responses]
-    last = pt.zeros_like(eta[:1])
-    if set(scales) == {"binary"}:
-        return pt.concatenate([-pt.softplus(-data["sign"][:, None] * eta), last], axis=0)
-    parts = []
-    for place, one in enumerate(structure.responses):
-        rows = data[f"rows_{place}"]
-        if one.scale == "binary":
-            parts.append(-pt.softplus(-data["sign"][rows, None] * eta[rows]))
-        else:
-            parts.append(_other(one, priors, eta[rows], data["score"][rows], data["level"][rows]))
-    return pt.concatenate([*parts, last], axis=0)[data["back"]]
-
-
-def _other(one: Response, priors: Priors, eta: Any, score: Any, level: Any) -> Any:
-    """Ordinal and fractional scores."""
-    if one.scale == "ordinal":
-        cuts = pt.zeros(1)
-        if len(one.levels) > 2:  # noqa: PLR2004 - the one threshold of two levels is where the predictor is zero
-            gaps = pm.HalfNormal(f"gaps:{one.name}", priors.threshold_gap, shape=len(one.levels) - 2)
-            cuts = pt.concatenate([cuts, pt.cumsum(gaps)])
-        return _cumulative(eta, cuts, level, len(one.levels) - 1)
-    if one.scale == "bounded":
-        centre = np.log(priors.precision_centre)
-        precision = pm.LogNormal(f"precision:{one.name}", centre, priors.precision_log_sd)
-        mean = pt.clip(pt.sigmoid(eta), 1e-6, 1 - 1e-6)
-        return pm.logp(pm.Beta.dist(mean * precision, (1 - mean) * precision), score[:, None])
-    sd = pm.HalfNormal(f"residual:{one.name}", priors.residual_sd)
-    return pm.logp(pm.Normal.dist(0.5 + eta / 4, sd), score[:, None])
-
-
-def _cumulative(eta: Any, cuts: Any, level: Any, top: int) -> Any:
-    """Log P(level) where P(level >= l) = sigmoid(eta - cut_l), levels 0 to `top`."""
-    below = eta - cuts[pt.clip(level - 1, 0, top - 1)][:, None]
-    above = eta - cuts[pt.clip(level, 0, top - 1)][:, None]
-    at_least = pt.switch((level > 0)[:, None], -pt.softplus(-below), 0.0)
-    more = pt.switch((level < top)[:, None], pt.exp(-pt.softplus(-above) - at_least), 0.0)
-    return at_least + pt.log1p(-pt.clip(more, 0.0, 1 - 1e-12))
-
-
-def _answers(structure: Structure, data: Any, factors: Any) -> Any:
-    """Log likelihood of each distinct answer at each node, with a last row of zeros, shape (N + 1, Q)."""
-    chained = factors[data["answers"]].sum(axis=2)
-    if structure.answers.shape[1] > 1:
-        whole = pt.logsumexp(pt.switch(data["absent"][:, :, None], -np.inf, chained), axis=1)
-    else:
-        whole = chained[:, 0, :]
-    return pt.concatenate([whole, pt.zeros_like(factors[:1])], axis=0)

@@ -2,16 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from rctgap.documents import nearest
+from rctgap.error_rates import ErrorRates
 from rctgap.errors import EstimationError, Fault
-from rctgap.models.structure import NO_ITEM, STATES, Response, Structure, Terms, answers_index, people_index
+from rctgap.models.structure import Structure
+from rctgap.models.terms import FINITE, USED, Key, Kinds, Tally, structure_of
 from rctgap.patterns import run_rows
 from rctgap.scores import StageScores, stages_in_use
 from rctgap.stages import Scale
@@ -20,10 +22,8 @@ __all__ = ["USED", "ModelData", "model_data"]
 
 type Array = npt.NDArray[np.float64]
 
-USED = "used"
 SHARED = "any system"
 CENTRE = 0.5
-FINITE = ("binary", "ordinal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +61,6 @@ class ModelData:
         return groups.index(label if label in groups else SHARED)
 
 
-class _Key(NamedTuple):
-    """A term before it has a number."""
-
-    response: str
-    group: str
-    item: str | None
-    state: str
-    previous: float
-    score: float
-
-
-@dataclass(slots=True)
-class _Tally:
-    """Numbers for terms and answers as they are first met."""
-
-    terms: dict[_Key, int]
-    answers: dict[tuple[tuple[int, ...], ...], int]
-    alone: Counter[int]
-
-    def answer(self, completions: Sequence[Sequence[_Key]]) -> int:
-        """Position of an answer, given the terms of each way to complete it."""
-        coded = tuple(tuple(self.terms.setdefault(key, len(self.terms)) for key in one) for one in completions)
-        return self.answers.setdefault(coded, len(self.answers))
-
-
 def model_data(scores: StageScores) -> ModelData:
     """The scores of a trial as the hierarchical model takes them.
 
@@ -101,28 +76,32 @@ def model_data(scores: StageScores) -> ModelData:
     Raises
     ------
     EstimationError
-        Scores that are weighted for missing ones, or ordered scores that are all the same.
+        Scores that are weighted for missing ones, or ordered scores that are all the same; error rates of a stage that
+        is not of the chain or whose scores are not all 0 or 1, of a scorer that does no better than chance, or of one
+        scorer that differ between stages.
     """
     _refuse_weighted(scores)
     segments = _segments(scores)
     idle = tuple(label for label in segments if not bool(_rows(scores, label)["used"].all()))
     scales, squeezed = _scales(scores)
-    tally = _Tally({}, {}, Counter())
+    kinds = Kinds(scales, _levels(scores), squeezed, {stage: one.scorer for stage, one in scores.error_rates.items()})
+    scorers = _scorers(scores, scales)
+    tally = Tally({}, {}, Counter())
     cut = 0
     held: list[tuple[str | None, int, int]] = []
     for label, parts in segments.items():
-        for person, count, completions, lost in _answers(scores, label, parts, scales, squeezed, label in idle):
+        for person, count, completions, lost in _answers(scores, label, parts, kinds, label in idle):
             cut += lost
             if completions != [[]]:
                 held.append((person, tally.answer(completions), count))
-    control = _control(scores, tally, held, squeezed)
+    control = _control(scores, tally, held, kinds)
     tied = scores.participants and _repeated(held)
     if not tied:
         for _, place, count in held:
             tally.alone[place] += count
-    benchmark = _runs(scores, tally, squeezed)
-    structure = _structure(scores, tally, held if tied else [], scales, tied)
-    return ModelData(structure, segments, benchmark, control, idle, tuple(_notes(scores, scales, squeezed, cut, tied)))
+    benchmark = _runs(scores, tally, kinds)
+    structure = structure_of(scores.chain, tally, held if tied else [], kinds, tied, scorers)
+    return ModelData(structure, segments, benchmark, control, idle, tuple(_notes(scores, kinds, cut, tied)))
 
 
 def _refuse_weighted(scores: StageScores) -> None:
@@ -135,6 +114,27 @@ def _refuse_weighted(scores: StageScores) -> None:
                 place="missing",
             )
         )
+
+
+def _scorers(scores: StageScores, scales: Mapping[str, Scale]) -> tuple[ErrorRates, ...]:
+    """Scorers that err, each once."""
+    found: dict[str, ErrorRates] = {}
+    for stage, one in scores.error_rates.items():
+        fault = None
+        if stage not in scores.chain.names:
+            fault = Fault("error rates of a stage that is not in the chain", nearest(stage, scores.chain.names))
+        elif scales[stage] != "binary":
+            what = f"the scorer of stage {stage!r} has error rates, and its scores are not all 0 or 1"
+            fault = Fault(what, "Give error rates of yes-or-no scores only, or score the stage as right or wrong")
+        elif one.sensitivity + one.specificity <= 1:
+            what = f"scorer {one.scorer!r} does no better than chance: {one.sensitivity:.3f} + {one.specificity:.3f}"
+            fault = Fault(what, "Sensitivity and specificity must sum to more than 1: use another scorer")
+        elif found.setdefault(one.scorer, one) != one:
+            what = f"scorer {one.scorer!r} has other labelled cases at {stage!r} than at an earlier stage"
+            fault = Fault(what, "Give a scorer the same counts at all its stages, or names of its own to each")
+        if fault is not None:
+            raise EstimationError(replace(fault, place=f"error_rates.{stage}"))
+    return tuple(found.values())
 
 
 def _segments(scores: StageScores) -> dict[str, tuple[tuple[str, ...], ...]]:
@@ -183,39 +183,33 @@ def _values(scores: StageScores, name: str) -> tuple[Array, Array]:
     return column[known].to_numpy(np.float64), frame.loc[known, "count"].to_numpy(np.float64)
 
 
-def _squeeze(value: float, name: str, squeezed: Mapping[str, int]) -> float:
-    """Fractional scores of exactly 0 or 1 moved inside (Smithson and Verkuilen 2006)."""
-    size = squeezed.get(name)
-    return value if size is None or np.isnan(value) else (value * (size - 1) + 0.5) / size
-
-
 def _answers(
     scores: StageScores,
     label: str,
     parts: Sequence[Sequence[str]],
-    scales: Mapping[str, Scale],
-    squeezed: Mapping[str, int],
+    kinds: Kinds,
     idle: bool,
-) -> Iterator[tuple[str | None, int, list[list[_Key]], int]]:
+) -> Iterator[tuple[str | None, int, list[list[Key]], int]]:
     """Participant, count, completions and scores lost, of each distinct answer of an arm."""
     frame = _rows(scores, label)
-    last, levels = scores.chain.last, _levels(scores)
+    last = scores.chain.last
     names = [name for part in parts for name in part]
     columns = ["participant", "item", "used", "marginal", "count", *names]
     for person, item, used, only, count, *values in frame[columns].itertuples(index=False, name=None):
         where = None if pd.isna(item) else str(item)
         who = None if pd.isna(person) else str(person)
-        found = {name: _squeeze(value, name, squeezed) for name, value in zip(names, values, strict=True)}
+        found = dict(zip(names, values, strict=True))
         once = not only or only == names[-1]  # marginal counts repeat an answer at every stage
-        use = [_Key(USED, label, None, "start", CENTRE, float(used))] if idle and once else []
+        use = [Key(USED, label, None, "start", CENTRE, float(used))] if idle and once else []
         if not used:
             final = found.get(last, np.nan)
-            told = [] if np.isnan(final) else [_Key(last, label, where, "non_user", CENTRE, final)]
-            if use + told:
-                yield who, round(count), [use + told], 0
+            ways = () if np.isnan(final) else kinds.ways(last, final)
+            told = [[*use, Key(last, label, where, "non_user", CENTRE, *way)] for way in ways] or [use]
+            if told != [[]]:
+                yield who, round(count), told, 0
             continue
         for part in parts:
-            completions, lost = _completed(label, where, part, [found[name] for name in part], scales, levels)
+            completions, lost = _completed(label, where, part, [found[name] for name in part], kinds)
             whole = [use + one for one in completions]
             use = []
             if lost or whole != [[]]:
@@ -227,22 +221,23 @@ def _completed(
     item: str | None,
     names: Sequence[str],
     values: Sequence[float],
-    scales: Mapping[str, Scale],
-    levels: Mapping[str, tuple[float, ...]],
-) -> tuple[list[list[_Key]], int]:
-    """Terms of one answer, for each way to fill the scores that are missing before its last one."""
+    kinds: Kinds,
+) -> tuple[list[list[Key]], int]:
+    """Terms of one answer, for each way that the true scores up to its last known one may have been."""
     known = [place for place, value in enumerate(values) if not np.isnan(value)]
     end = known[-1] + 1 if known else 0
-    gap = next((p for p in range(end) if np.isnan(values[p]) and scales[names[p]] not in FINITE), end)
-    choices = [levels[name] if np.isnan(value) else (value,) for name, value in zip(names[:gap], values, strict=False)]
+    gap = next((p for p in range(end) if np.isnan(values[p]) and kinds.scales[names[p]] not in FINITE), end)
+    choices = [kinds.ways(name, value) for name, value in zip(names[:gap], values, strict=False)]
     lost = sum(place >= gap for place in known)
     return [_chained(label, item, names, filled) for filled in product(*choices)], lost
 
 
-def _chained(label: str, item: str | None, names: Sequence[str], values: Sequence[float]) -> list[_Key]:
+def _chained(
+    label: str, item: str | None, names: Sequence[str], ways: Sequence[tuple[float, float | None]]
+) -> list[Key]:
     return [
-        _Key(name, label, item, "previous" if place else "start", values[place - 1] if place else CENTRE, value)
-        for place, (name, value) in enumerate(zip(names, values, strict=False))
+        Key(name, label, item, "previous" if place else "start", ways[place - 1][0] if place else CENTRE, *way)
+        for place, (name, way) in enumerate(zip(names, ways, strict=False))
     ]
 
 
@@ -258,9 +253,9 @@ def _levels(scores: StageScores) -> dict[str, tuple[float, ...]]:
 
 def _control(
     scores: StageScores,
-    tally: _Tally,
+    tally: Tally,
     held: list[tuple[str | None, int, int]],
-    squeezed: Mapping[str, int],
+    kinds: Kinds,
 ) -> str:
     label, last = scores.design.control, scores.chain.last
     if label is None:
@@ -270,12 +265,12 @@ def _control(
     for person, item, value, count in frame[["participant", "item", last, "count"]].itertuples(index=False, name=None):
         if not np.isnan(value):
             where = None if pd.isna(item) else str(item)
-            key = _Key(name, label, where, "start", CENTRE, _squeeze(value, last, squeezed))
-            held.append((None if pd.isna(person) else str(person), tally.answer([[key]]), round(count)))
+            ways = [[Key(name, label, where, "start", CENTRE, *way)] for way in kinds.ways(last, value)]
+            held.append((None if pd.isna(person) else str(person), tally.answer(ways), round(count)))
     return name
 
 
-def _runs(scores: StageScores, tally: _Tally, squeezed: Mapping[str, int]) -> str:
+def _runs(scores: StageScores, tally: Tally, kinds: Kinds) -> str:
     first = scores.chain.stages[0]
     if first.source != "benchmark":
         return ""
@@ -289,8 +284,8 @@ def _runs(scores: StageScores, tally: _Tally, squeezed: Mapping[str, int]) -> st
         part = frame[mine & frame["score"].notna()]
         for item, score, count in part[["item", "score", "count"]].itertuples(index=False, name=None):
             where = None if pd.isna(item) else str(item)
-            key = _Key(first.name, system, where, "start", CENTRE, _squeeze(score, first.name, squeezed))
-            tally.alone[tally.answer([[key]])] += round(count)
+            ways = [[Key(first.name, system, where, "start", CENTRE, *way)] for way in kinds.ways(first.name, score)]
+            tally.alone[tally.answer(ways)] += round(count)
     return first.name
 
 
@@ -301,77 +296,23 @@ def _repeated(held: Sequence[tuple[str | None, int, int]]) -> bool:
     return max(people.values(), default=0) > 1
 
 
-def _structure(
-    scores: StageScores,
-    tally: _Tally,
-    held: Sequence[tuple[str | None, int, int]],
-    scales: Mapping[str, Scale],
-    tied: bool,
-) -> Structure:
-    items = sorted({key.item for key in tally.terms if key.item is not None})
-    # One item has no spread: its rows get the means of rows that name none.
-    keys = [key._replace(item=None) for key in tally.terms] if len(items) == 1 else list(tally.terms)
-    responses = _responses(scores, keys, scales, tied)
-    places = {one.name: place for place, one in enumerate(responses)}
-    item_place = {item: place for place, item in enumerate(items)}
-    score = np.array([key.score for key in keys])
-    terms = Terms(
-        np.array([places[key.response] for key in keys], dtype=np.intp),
-        np.array([responses[places[key.response]].groups.index(key.group) for key in keys], dtype=np.intp),
-        np.array([NO_ITEM if key.item is None else item_place[key.item] for key in keys], dtype=np.intp),
-        np.array([STATES.index(key.state) for key in keys], dtype=np.intp),
-        np.array([key.previous for key in keys]),
-        score,
-        np.array([_level(responses[places[key.response]], key.score) for key in keys], dtype=np.intp),
-    )
-    answers = answers_index(list(tally.answers), len(keys))
-    people, alike = people_index(held, len(tally.answers))
-    alone = np.array([tally.alone.get(place, 0) for place in range(len(tally.answers))], dtype=np.float64)
-    return Structure(responses, tuple(items), terms, answers, alone, people, alike)
-
-
-def _level(one: Response, score: float) -> int:
-    return one.levels.index(score) if one.levels else 0
-
-
-def _responses(
-    scores: StageScores, terms: Sequence[_Key], scales: Mapping[str, Scale], tied: bool
-) -> tuple[Response, ...]:
-    """The regressions, benchmark first, control last."""
-    met: dict[str, list[_Key]] = {}
-    for key in terms:
-        met.setdefault(key.response, []).append(key)
-    order = [scores.chain.first, USED, *scores.chain.names[1:], f"control_{scores.chain.last}"]
-    levels = _levels(scores)
-    found = []
-    for name in [one for one in order if one in met]:
-        keys = met[name]
-        stage = scores.chain.last if name.startswith("control_") and name not in scores.chain.names else name
-        scale: Scale = "binary" if name == USED else scales[stage]
-        groups = tuple(dict.fromkeys(key.group for key in keys))
-        bare = tuple(sorted({groups.index(key.group) for key in keys if key.item is None}))
-        states = tuple(one for one in STATES if any(key.state == one for key in keys))
-        finite = () if scale not in FINITE else ((0.0, 1.0) if name == USED else levels[stage])
-        on_answers = name == USED or name not in scores.chain.names or scores.chain[name].source != "benchmark"
-        itemised = any(key.item is not None for key in keys)
-        found.append(Response(name, scale, finite, groups, states, itemised, bare, tied and on_answers))
-    return tuple(found)
-
-
-def _notes(
-    scores: StageScores, scales: Mapping[str, Scale], squeezed: Mapping[str, int], cut: int, tied: bool
-) -> Iterator[str]:
+def _notes(scores: StageScores, kinds: Kinds, cut: int, tied: bool) -> Iterator[str]:
     if not scores.participants:
         yield "Participants are not identified: the model has no participant effects, and answers count as independent."
     elif not tied:
         yield "Nobody answered more than once: the model has no participant effects."
-    for name, scale in scales.items():
+    for name, scale in kinds.scales.items():
         if scale != "binary":
             yield f"Scores of {name} are modelled as {scale}."
-    for name in squeezed:
-        size = squeezed[name]
+    for name, size in kinds.squeezed.items():
         yield f"Scores of {name} of exactly 0 or 1 were moved inside by half a score in {size}: a beta needs it."
     if cut:
         yield f"{cut} fractional scores that follow a missing one in the same answer do not enter the model."
+    for name, one in scores.error_rates.items():
+        rates = f"sensitivity {one.sensitivity:.2f} and specificity {one.specificity:.2f}"
+        yield (
+            f"Scores of {name} are readings of {one.scorer}, which errs ({rates} over its labelled cases): the model "
+            "is of the true scores behind them, and takes the scorer to err alike in all arms, items and stages."
+        )
     if scores.covariates:
         yield "The model does not adjust for covariates."

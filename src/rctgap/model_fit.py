@@ -36,6 +36,8 @@ DIMENSIONS: Mapping[str, tuple[str, ...]] = {
     "population": ("itemised",),
     "item_standard": ("item", "itemised"),
     "coefficient": ("regressor",),
+    "sensitivity": ("scorer",),
+    "specificity": ("scorer",),
 }
 
 
@@ -118,6 +120,7 @@ class Fit:
         labels = {"tied": [responses[place].name for place in structure.tied], "itemised": itemised}
         labels |= {"itemised_": itemised, "item": list(structure.items)}
         labels["regressor"] = [one.name for one in coefficients(structure, self.priors)]
+        labels["scorer"] = [one.scorer for one in structure.scorers]
         posterior = {}
         for name, values in self.chains.draws.items():
             extra = DIMENSIONS.get(name, (f"{name} dimension",) * (values.ndim > 2))  # noqa: PLR2004 - chains and draws

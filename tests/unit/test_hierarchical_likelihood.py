@@ -13,6 +13,7 @@ import pytest
 from scipy import integrate, special, stats
 
 import rctgap as rg
+from rctgap.error_rates import ErrorRates
 from rctgap.model_data import model_data
 from rctgap.models import answers, hierarchical, units
 from rctgap.models.design import contrasts_to_zero
@@ -49,6 +50,8 @@ class Compiled:
                 found[name] = np.linalg.cholesky(spread / np.outer(scale, scale))
             elif name in {"item_sd", "participant_sd"} or ":" in name:
                 found[name] = rng.uniform(0.4, 1.6, shape)
+            elif name in {"sensitivity", "specificity"}:
+                found[name] = rng.uniform(0.6, 0.95, shape)
             else:
                 found[name] = rng.normal(0.0, 0.8, shape)
         return found
@@ -151,16 +154,30 @@ class Plain:
             return stats.beta.pdf(self.inside(stage, score), mean * precision, (1 - mean) * precision)
         return stats.norm.pdf(score, 0.5 + eta / 4, self.values[f"residual:{response}"])
 
+    def truths(self, stage, score):
+        """What the true score may have been, each with the chance of what was read of it."""
+        if math.isnan(score):
+            return [(level, 1.0) for level in self.levels[stage]]
+        if stage not in self.scores.error_rates:
+            return [(score, 1.0)]
+        scorer = self.compiled.model.coords["scorer"].index(self.scores.error_rates[stage].scorer)
+        hit, rejected = (self.values[name][scorer] for name in ("sensitivity", "specificity"))
+        return [(0.0, 1 - rejected if score == 1 else rejected), (1.0, hit if score == 1 else 1 - hit)]
+
+    def alone(self, response, stage, eta, score):
+        """A score that nothing follows."""
+        return sum(read * self.chance(response, stage, eta, true) for true, read in self.truths(stage, score))
+
     def segment(self, arm, item, names, given, person):
-        """Sum over everything that the missing scores could have been."""
+        """Sum over everything that the true scores could have been."""
         finite = [name for name in names if self.scale[name] in {"binary", "ordinal"}]
         cut = next((place for place, name in enumerate(names) if math.isnan(given[name]) and name not in finite), None)
         names = names[:cut]
         total = 0.0
-        for filled in product(*([given[one]] if not math.isnan(given[one]) else self.levels[one] for one in names)):
+        for filled in product(*(self.truths(one, given[one]) for one in names)):
             chance, previous, state = 1.0, None, "start"
-            for name, score in zip(names, filled, strict=True):
-                chance *= self.chance(name, name, self.linear(name, arm, item, state, previous, person), score)
+            for name, (score, read) in zip(names, filled, strict=True):
+                chance *= read * self.chance(name, name, self.linear(name, arm, item, state, previous, person), score)
                 previous, state = self.inside(name, score), "previous"
             total += chance
         return total
@@ -171,13 +188,13 @@ class Plain:
         if arm == design.control:
             score = row[last]
             eta = self.linear(f"control_{last}", arm, item, "start", None, person)
-            return 1.0 if math.isnan(score) else self.chance(f"control_{last}", last, eta, score)
+            return 1.0 if math.isnan(score) else self.alone(f"control_{last}", last, eta, score)
         chance = 1.0
         if "used" in self.groups and arm in self.groups["used"]:
             chance *= self.chance("used", None, self.linear("used", arm, None, "start", None, person), row["used"])
         if not row["used"]:
             eta = self.linear(last, arm, item, "non_user", None, person)
-            return chance if math.isnan(row[last]) else chance * self.chance(last, last, eta, row[last])
+            return chance if math.isnan(row[last]) else chance * self.alone(last, last, eta, row[last])
         for names in self.own_segments(arm):
             chance *= self.segment(arm, item, names, row, person)
         return chance
@@ -202,7 +219,7 @@ class Plain:
         for _, run in self.scores.runs.iterrows():
             first = self.scores.chain.first
             eta = self.linear(first, run["system"], named(run["item"]), "start", None, 0.0)
-            total += run["count"] * math.log(self.chance(first, first, eta, run["score"]))
+            total += run["count"] * math.log(self.alone(first, first, eta, run["score"]))
         rows = [row for _, row in self.scores.answers.iterrows()]
         if not self.spread:
             return total + sum(row["count"] * math.log(self.answer(row, 0.0)) for row in rows)
@@ -336,6 +353,43 @@ def no_benchmark(study):
     return study.scored(frame, None, rg.Design(None, design.ai), stages=stages)
 
 
+def misread(scores, *stages):
+    """Scores of some stages come from scorers that err; the first two stages share one."""
+    shared, other = ErrorRates("distance", 45, 5, 80, 20), ErrorRates("judge", 30, 3, 40, 2)
+    return replace(scores, error_rates={name: other if name == "decision" else shared for name in stages})
+
+
+def misread_all(study):
+    """Every stage, with blanks, control arm and benchmark."""
+    return misread(missing(study), "benchmark", "own_query", "conversation", "decision")
+
+
+def misread_within(study):
+    """One stage in the middle of the chain."""
+    return misread(binary(study), "conversation")
+
+
+def misread_non_users(study):
+    return misread(non_users(study), "own_query", "decision")
+
+
+def misread_counts(study):
+    return misread(counts(study), "benchmark", "conversation", "decision")
+
+
+def misread_margins(study):
+    return misread(margins(study), "own_query", "conversation")
+
+
+def misread_ordinal(study):
+    """A stage that is misread before ordered scores: only the way of summed logarithms."""
+    return misread(ordinal(study), "own_query")
+
+
+def misread_borrowed(study):
+    return misread(borrowed(study), "own_query", "decision")
+
+
 TRIALS = [
     binary,
     missing,
@@ -351,7 +405,15 @@ TRIALS = [
     counts,
     margins,
     no_benchmark,
+    misread_all,
+    misread_within,
+    misread_non_users,
+    misread_counts,
+    misread_margins,
+    misread_ordinal,
+    misread_borrowed,
 ]
+MULTIPLIED = [binary, missing, non_users, borrowed, counts, margins, no_benchmark, misread_all, misread_counts]
 
 
 # ---------------------------------------------------------------- comparisons
@@ -400,7 +462,7 @@ def test_alike_participants_count_as_often_as_they_occur(study):
     assert thrice.at(values) == pytest.approx(3 * once.at(values), rel=1e-12)
 
 
-@pytest.mark.parametrize("trial", [binary, missing, non_users, borrowed, counts, margins, no_benchmark])
+@pytest.mark.parametrize("trial", MULTIPLIED)
 def test_multiplied_probabilities_and_summed_logarithms_are_one_likelihood(study, trial, monkeypatch):
     """In value and in every slope; the second is the way of participants with many scores."""
     structure, found = model_data(trial(study)).structure, {}

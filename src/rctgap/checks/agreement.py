@@ -58,6 +58,9 @@ def agreement(result: GapDecomposition) -> CheckResult:
     bayesian = result.bayesian
     if bayesian is None:
         return CheckResult("agreement", "not_applicable", "", "The result holds no posterior.")
+    if bayesian.scores.error_rates and bayesian.estimator == "hierarchical":
+        told = "The model corrects automatic scores for their scorers' errors, and the plug-in takes them as they are."
+        return CheckResult("agreement", "not_applicable", "", told)
     weights = bayesian.estimand.item_weights_name
     rows = {
         (row.arm, row.kind, row.quantity): row

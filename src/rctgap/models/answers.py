@@ -18,7 +18,7 @@ FEW = 16
 TINY = float(np.finfo(np.float64).tiny)
 
 
-def log_likelihood(structure: Structure, priors: Priors, data: Any, eta: Any, masses: Array) -> Any:
+def log_likelihood(structure: Structure, priors: Priors, data: Any, eta: Any, masses: Array, read: Any = None) -> Any:
     """Log likelihood of every answer, with participants integrated over the nodes.
 
     Parameters
@@ -31,10 +31,15 @@ def log_likelihood(structure: Structure, priors: Priors, data: Any, eta: Any, ma
         Predictor of each term at each node, shape (T, Q).
     masses : ndarray
         Of the nodes, shape (Q,).
+    read : tensor, optional
+        P(observed | true) of each term's score, shape (T,), where some scorer errs.
     """
     if _multiplies(structure):
-        return _multiplied(structure, data, eta, masses)
-    return _summed(structure, data, _factors(structure, priors, data, eta), masses)
+        return _multiplied(structure, data, eta, masses, read)
+    factors = _factors(structure, priors, data, eta)
+    if read is not None:
+        factors = factors + pt.log(pt.concatenate([read, pt.ones(1)]))[:, None]
+    return _summed(structure, data, factors, masses)
 
 
 def padded(values: Any) -> Any:
@@ -49,9 +54,11 @@ def _multiplies(structure: Structure) -> bool:
     return few and all(one.scale == "binary" for one in structure.responses)
 
 
-def _multiplied(structure: Structure, data: Any, eta: Any, masses: Array) -> Any:
+def _multiplied(structure: Structure, data: Any, eta: Any, masses: Array, read: Any) -> Any:
     """Of binary scores, in probabilities: a third of the time, since one logarithm a participant is all it takes."""
     right = pt.sigmoid(data["sign"][:, None] * eta)
+    if read is not None:
+        right = right * read[:, None]
     factors = pt.concatenate([right, pt.ones_like(right[:1])], axis=0)
     whole = _product(factors, data["answers"][:, 0], structure.answers.shape[2])
     for way in range(1, structure.answers.shape[1]):

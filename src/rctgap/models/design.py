@@ -8,7 +8,8 @@ import numpy.typing as npt
 from scipy import special
 
 from rctgap.models.priors import Priors
-from rctgap.models.structure import NO_ITEM, STATES, Structure
+from rctgap.models.readings import chances, labelled
+from rctgap.models.structure import NO_ITEM, STATES, UNREAD, Structure
 
 __all__ = ["ATTENUATION", "Coefficient", "Matrices", "coefficients", "contrasts_to_zero", "matrices"]
 
@@ -17,6 +18,7 @@ type Codes = npt.NDArray[np.intp]
 
 ATTENUATION = 16 * np.sqrt(3) / (15 * np.pi)
 STEPS = 8
+SLOW_STEPS = 24
 MOST = 4.0
 
 
@@ -141,15 +143,19 @@ def _column(structure: Structure, one: Coefficient) -> Array:
 def _first_guess(structure: Structure, priors: Priors, cell: Codes, design: Array) -> tuple[Array, ...]:
     """Ridge logistic regression of all terms by a few Newton steps: all of `Matrices` from `centre` on.
 
+    Where scorers err, each step first weighs both true scores of an answer by what the last one makes of them.
     It only sets the units in which the sampler moves; the posterior does not depend on it.
     """
-    weight, score = _weights(structure), structure.terms.score
+    score, sure = structure.terms.score, not structure.scorers
+    weight = _weights(structure)
     items = len(structure.items) * len(structure.itemised)
     tight = np.array([min(one.sd, MOST) for one in coefficients(structure, priors)]) ** -2.0
     logits, slopes = np.zeros(items + 1), np.zeros(design.shape[1])
-    for _ in range(STEPS):
-        mean = special.expit(np.clip(logits[cell] + design @ slopes, -MOST, MOST))
+    for _ in range(STEPS if sure else SLOW_STEPS):
+        eta = np.clip(logits[cell] + design @ slopes, -MOST, MOST)
+        mean, weight = special.expit(eta), weight if sure else _weights(structure, _log_chance(structure, priors, eta))
         held, pull = weight * mean * (1 - mean), weight * (score - mean)
+        held = held if sure else held * _kept(structure, priors, mean)
         # No term has two items, so their block of the normal equations is diagonal, and is eliminated.
         block = np.bincount(cell, held, items + 1) + MOST**-2.0
         across = np.zeros((items + 1, slopes.size))
@@ -163,7 +169,8 @@ def _first_guess(structure: Structure, priors: Priors, cell: Codes, design: Arra
         logits = logits + (own - across @ change) / block
         logits[items] = 0.0
     mean = special.expit(logits[cell] + design @ slopes)
-    precision = np.bincount(cell, weight * mean * (1 - mean), items + 1)[:items]
+    left = weight if sure else weight * _kept(structure, priors, mean)
+    precision = np.bincount(cell, left * mean * (1 - mean), items + 1)[:items]
     lean = -(across / block[:, None])[:items]
     shape = (len(structure.items), len(structure.itemised))
     centre = (logits[:items] - lean @ slopes).reshape(shape)
@@ -183,17 +190,39 @@ def _levels(logits: Array, precision: Array) -> tuple[Array, Array]:
     return inside.mean(axis=0) / stretch, np.diag(error / stretch)
 
 
-def _weights(structure: Structure) -> Array:
-    """How often each term occurs, completions of one answer shared evenly."""
-    times = (
-        structure.alone
-        + np.bincount(
-            structure.people.ravel(), np.repeat(structure.alike, structure.people.shape[1]), structure.alone.size + 1
-        )[:-1]
-        if structure.people.size
-        else structure.alone
-    )
-    ways = np.maximum((structure.answers >= 0).any(axis=2).sum(axis=1), 1)
+def _log_chance(structure: Structure, priors: Priors, eta: Array) -> Array:
+    """Log probability of each score of 0 or 1, and of what its scorer read, at the labelled cases' rates."""
+    binary = np.array([one.scale == "binary" for one in structure.responses])[structure.terms.response]
+    right, missed, rejected, alarmed = labelled(structure.scorers, priors)[:, None]
+    read = np.log(chances(right / (right + missed), rejected / (rejected + alarmed)))[0]
+    score = special.log_expit(np.where(structure.terms.level == 1, 1.0, -1.0) * eta)
+    return np.asarray(np.where(binary, score, 0.0) + read[structure.terms.reading])
+
+
+def _kept(structure: Structure, priors: Priors, mean: Array) -> Array:
+    """Share of what a score would say of its predictor that is left in its reading, at the labelled cases' rates."""
+    terms = structure.terms
+    right, missed, rejected, alarmed = labelled(structure.scorers, priors)
+    which = np.where(terms.reading == UNREAD, len(structure.scorers), terms.reading // 4)
+    sensitivity = np.append(right / (right + missed), 1.0)[which]
+    specificity = np.append(rejected / (rejected + alarmed), 1.0)[which]
+    chance = sensitivity * mean + (1 - specificity) * (1 - mean)
+    return np.asarray((sensitivity + specificity - 1) ** 2 * mean * (1 - mean) / (chance * (1 - chance)))
+
+
+def _weights(structure: Structure, log_chance: Array | None = None) -> Array:
+    """How often each term occurs, completions of one answer shared evenly, or by the chance of each."""
+    times = structure.alone
+    if structure.people.size:
+        repeats = np.repeat(structure.alike, structure.people.shape[1])
+        times = times + np.bincount(structure.people.ravel(), repeats, structure.alone.size + 1)[:-1]
+    exists = (structure.answers >= 0).any(axis=2)
     index = np.where(structure.answers < 0, structure.terms.size, structure.answers)
-    shared = np.broadcast_to((times / ways)[:, None, None], index.shape)
+    if log_chance is None:
+        share = (times / np.maximum(exists.sum(axis=1), 1))[:, None]
+    else:
+        share = times[:, None] * special.softmax(
+            np.where(exists, np.append(log_chance, 0.0)[index].sum(axis=2), -np.inf), axis=1
+        )
+    shared = np.broadcast_to(share[:, :, None], index.shape)
     return np.bincount(index.ravel(), shared.ravel(), structure.terms.size + 1)[:-1]

@@ -11,7 +11,8 @@ import pytensor.tensor as pt
 from rctgap.models.answers import log_likelihood, padded
 from rctgap.models.design import ATTENUATION, coefficients, matrices
 from rctgap.models.priors import Priors
-from rctgap.models.structure import Structure
+from rctgap.models.readings import labelled, sampled_rates
+from rctgap.models.structure import UNREAD, Structure
 from rctgap.models.units import item_effects, normal_in_units, times
 
 __all__ = ["Variant", "build", "data_of"]
@@ -59,6 +60,9 @@ def data_of(structure: Structure, priors: Priors) -> dict[str, npt.NDArray[Any]]
         found |= {"tie": made.tie, "people": structure.people.astype(np.int64), "alike": structure.alike}
     if any(one.scale != "binary" for one in structure.responses):
         found |= _by_response(structure)
+    if structure.scorers:
+        reading = np.where(structure.terms.reading == UNREAD, 4 * len(structure.scorers), structure.terms.reading)
+        found |= {"labelled": labelled(structure.scorers, priors), "reading": reading.astype(np.int64)}
     return found
 
 
@@ -74,8 +78,9 @@ def _by_response(structure: Structure) -> dict[str, npt.NDArray[Any]]:
 def build(structure: Structure, priors: Priors, variant: Variant | None = None) -> pm.Model:
     """The model of a structure, with its likelihood.
 
-    Participant effects are integrated out. Coefficients, stage logits and item effects are sampled in units of what the
-    data leave open of them, which changes the sampler's speed and nothing else.
+    Participant effects are integrated out, and so are true scores where a scorer errs. Coefficients, stage logits and
+    item effects are sampled in units of what the data leave open of them, which changes the sampler's speed and nothing
+    else.
 
     Parameters
     ----------
@@ -102,7 +107,8 @@ def build(structure: Structure, priors: Priors, variant: Variant | None = None) 
         points, masses = held.grid
         if spread is not None:
             eta = eta + padded(spread)[data["tie"]][:, None] * points
-        pm.Potential("likelihood", log_likelihood(held, priors, data, eta, masses))
+        read = sampled_rates(data["labelled"])[data["reading"]] if held.scorers else None
+        pm.Potential("likelihood", log_likelihood(held, priors, data, eta, masses, read))
     return model
 
 
@@ -113,6 +119,7 @@ def _coords(structure: Structure, priors: Priors) -> dict[str, list[Any]]:
         "tied": [structure.responses[place].name for place in structure.tied],
         "item": list(structure.items),
         "regressor": [one.name for one in coefficients(structure, priors)],
+        "scorer": [one.scorer for one in structure.scorers],
     }
 
 

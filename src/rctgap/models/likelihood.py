@@ -7,6 +7,7 @@ from scipy import special, stats
 from rctgap.models.design import Matrices, coefficients, matrices
 from rctgap.models.parameters import Parameters, stretch
 from rctgap.models.priors import Priors
+from rctgap.models.readings import chances, log_prior_of_rates
 from rctgap.models.structure import Response, Structure
 
 __all__ = ["log_prior", "unit_counts", "unit_log_likelihood"]
@@ -57,7 +58,7 @@ def _units(structure: Structure, draws: Parameters, made: Matrices) -> Array:
 
 
 def _factors(structure: Structure, draws: Parameters, eta: Array) -> Array:
-    """Log probability (or density) of each term, shape (n, T, Q)."""
+    """Log probability (or density) of each term and of what was read of it, shape (n, T, Q)."""
     found = np.empty_like(eta)
     for place, one in enumerate(structure.responses):
         rows = np.flatnonzero(structure.terms.response == place)
@@ -67,6 +68,8 @@ def _factors(structure: Structure, draws: Parameters, eta: Array) -> Array:
             found[:, rows] = special.log_expit(sign * eta[:, rows])
         else:
             found[:, rows] = _other(one, eta[:, rows], draws.shape[one.name], terms.score, terms.level)
+    if structure.scorers:
+        found += np.log(chances(draws.sensitivity, draws.specificity))[:, structure.terms.reading, None]
     return found
 
 
@@ -87,7 +90,8 @@ def _other(one: Response, eta: Array, shape: Array, score: Array, level: npt.NDA
 def log_prior(structure: Structure, priors: Priors, draws: Parameters) -> Array:
     """Log density of the priors on the top level, shape (n,); up to a constant.
 
-    Item effects, whose spread is estimated, are not among them: power-scaling asks about what was set by hand.
+    Item effects, whose spread is estimated, and a scorer's labelled cases, which are data, are not among them:
+    power-scaling asks about what was set by hand.
     """
 
     def half(values: Array, scale: float) -> Array:
@@ -116,6 +120,8 @@ def log_prior(structure: Structure, priors: Priors, draws: Parameters) -> Array:
             )
         elif one.scale == "unbounded":
             total = total + half(draws.shape[one.name], priors.residual_sd)
+    if structure.scorers:
+        total = total + log_prior_of_rates(priors, draws.sensitivity, draws.specificity)
     return np.asarray(total)
 
 

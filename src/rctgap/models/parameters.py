@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from rctgap.models.design import ATTENUATION, coefficients, contrasts_to_zero
 from rctgap.models.priors import Priors
+from rctgap.models.readings import prior_rates
 from rctgap.models.structure import Structure
 
 __all__ = ["Parameters", "parameters_of", "prior_draws"]
@@ -31,6 +32,8 @@ class Parameters:
         In the order of `coefficients`.
     spread : ndarray, shape (n, E)
         Standard deviations of the participant effect at the tied responses.
+    sensitivity, specificity : ndarray, shape (n, R)
+        Of the scorers that err.
     shape : mapping of response name to ndarray
         Gaps between thresholds (n, L - 2), precisions (n,), residual standard deviations (n,).
     """
@@ -40,6 +43,8 @@ class Parameters:
     items: Array
     coefficient: Array
     spread: Array
+    sensitivity: Array
+    specificity: Array
     shape: Mapping[str, Array] = field(default_factory=dict)
 
     @property
@@ -76,6 +81,8 @@ def parameters_of(structure: Structure, draws: Mapping[str, Array], size: int) -
         population[:, None, :] + standard @ np.swapaxes(chol, 1, 2),
         draws.get("coefficient", np.zeros((size, 0))),
         spread,
+        draws.get("sensitivity", np.zeros((size, 0))),
+        draws.get("specificity", np.zeros((size, 0))),
         shape,
     )
 
@@ -161,6 +168,7 @@ def prior_draws(structure: Structure, priors: Priors, size: int, rng: np.random.
         population[:, None, :] + standard @ np.swapaxes(chol, 1, 2),
         rng.normal(0.0, 1.0, (size, len(found))) * np.array([one.sd for one in found]),
         spread,
+        *prior_rates(structure.scorers, priors, size, rng),
         shape,
     )
 

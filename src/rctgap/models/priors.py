@@ -27,6 +27,8 @@ class Priors:
         Of fractional scores of a bounded type.
     residual_sd : float
         Of fractional scores of an unbounded type, on the scale of the scores.
+    error_rate : float
+        Of the sensitivity and the specificity of scorers that err.
 
     Raises
     ------
@@ -90,6 +92,11 @@ class Priors:
     precision_log_sd: float = _prior(1.0, "see precision_centre", "uncertainty of the log of that precision")
     residual_sd: float = _prior(
         0.5, "half-normal(0, residual_sd)", "spread of single scores of an unbounded type around their mean"
+    )
+    error_rate: float = _prior(
+        1.0,
+        "beta(error_rate + cases scored rightly, error_rate + cases scored wrongly), sensitivity + specificity over 1",
+        "sensitivity and specificity of a scorer that errs, before and with its labelled cases: 1 is uniform",
     )
 
     def __post_init__(self) -> None:

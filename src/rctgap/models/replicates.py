@@ -8,7 +8,7 @@ from scipy import special
 
 from rctgap.models.means import walk
 from rctgap.models.parameters import Parameters, Predictor
-from rctgap.models.structure import STATES, Structure
+from rctgap.models.structure import STATES, UNREAD, Structure
 
 __all__ = ["Replicates", "replicated"]
 
@@ -62,7 +62,7 @@ class _Answers:
 
 
 def replicated(structure: Structure, draws: Parameters, rng: np.random.Generator) -> Replicates:
-    """Draw the scores of the same answers again, each participant with an effect of their own.
+    """Draw the scores of the same answers again, as their scorers would read them, each participant with an own effect.
 
     Answers that belong to nobody are drawn as cell means: exactly for scores of 0 and 1.
 
@@ -77,7 +77,7 @@ def replicated(structure: Structure, draws: Parameters, rng: np.random.Generator
     cells, cell = np.unique(np.stack([terms.response, terms.group, terms.item]), axis=1, return_inverse=True)
     cell = np.append(cell, cells.shape[1])
     spelt = _spelt(structure)
-    size, observed = _sums(spelt, cell, np.append(terms.score, 0.0)[spelt.chain])
+    size, observed = _sums(spelt, cell, np.nan_to_num(np.append(_observed(structure), 0.0))[spelt.chain])
     single = _one_by_one(structure, spelt)
     total = _by_person(structure, draws, spelt.repeated(single), cell, rng)
     total += _by_cell(structure, draws, spelt.rows(~single), cell, rng)
@@ -106,7 +106,7 @@ def _spelt(structure: Structure) -> _Answers:
     first = structure.answers[:, 0]
     chain = np.where(first < 0, structure.terms.size, first)
     every = np.where(structure.answers < 0, structure.terms.size, structure.answers)
-    score = np.append(structure.terms.score, np.nan)[every]
+    score = np.append(_observed(structure), np.nan)[every]
     exists = (structure.answers >= 0).any(axis=2)
     same = np.where(exists[:, :, None], score == score[:, :1], True).all(axis=1)
     seen = (chain < structure.terms.size) & same
@@ -119,6 +119,13 @@ def _spelt(structure: Structure) -> _Answers:
     times = np.concatenate([np.ones(int(inside.sum())), structure.alone[alone]])
     owner = np.concatenate([person[inside], np.full(alone.size, -1)]).astype(np.intp)
     return _Answers(chain[which], seen[which], owner, times)
+
+
+def _observed(structure: Structure) -> Array:
+    """Score of each term as it was read; NaN where a scorer that errs read none."""
+    terms = structure.terms
+    judged = np.array([bool(one.scorer) for one in structure.responses])[terms.response]
+    return np.where(judged, np.where(terms.reading == UNREAD, np.nan, terms.reading % 2), terms.score)
 
 
 def _levels(structure: Structure, draws: Parameters) -> Array:
@@ -155,7 +162,7 @@ def _by_person(
         for column in range(spelt.chain.shape[1]):
             term = spelt.chain[:, column]
             here = response[term]
-            drawn = np.zeros(term.size)
+            drawn, told = np.zeros(term.size), np.zeros(term.size)
             for place, _ in enumerate(structure.responses):
                 rows = np.flatnonzero(here == place)
                 if rows.size:
@@ -163,7 +170,8 @@ def _by_person(
                     slope = predictor.carry(one, place)[0] if carried[term[rows]].any() else 0.0
                     eta = eta + slope * np.where(carried[term[rows]], score[rows] - 0.5, 0.0)
                     drawn[rows] = _scored(structure, one, place, eta, rng)
-            total[draw] += np.bincount(cell[term], drawn * spelt.seen[:, column], width + 1)[:-1]
+                    told[rows] = _read(structure, one, place, drawn[rows], rng)
+            total[draw] += np.bincount(cell[term], told * spelt.seen[:, column], width + 1)[:-1]
             score = np.where(here >= 0, drawn, score)
     return total
 
@@ -184,6 +192,24 @@ def _scored(structure: Structure, draws: Parameters, place: int, eta: Array, rng
     return rng.normal(0.5 + eta / 4, shape)
 
 
+def _read(structure: Structure, draws: Parameters, place: int, true: Array, rng: np.random.Generator) -> Array:
+    """What the response's scorer makes of true scores; they themselves where it does not err."""
+    if not structure.responses[place].scorer:
+        return true
+    chance = _chance_of_right(structure, draws, place, true[None])[0]
+    return np.asarray(rng.random(true.size) < chance, dtype=np.float64)
+
+
+def _chance_of_right(structure: Structure, draws: Parameters, place: int, chance: Array) -> Array:
+    """From the chance of a true 1 to that of an observed 1, each of shape (n, L)."""
+    scorer = structure.responses[place].scorer
+    if not scorer:
+        return chance
+    which = [one.scorer for one in structure.scorers].index(scorer)
+    sensitivity, specificity = draws.sensitivity[:, which, None], draws.specificity[:, which, None]
+    return np.asarray(sensitivity * chance + (1 - specificity) * (1 - chance))
+
+
 def _by_cell(structure: Structure, draws: Parameters, spelt: _Answers, cell: Codes, rng: np.random.Generator) -> Array:
     """Sums of replicated scores of 0 and 1 by cell, shape (n, L): answers that are nobody's are independent."""
     predictor = Predictor.of(structure)
@@ -191,6 +217,7 @@ def _by_cell(structure: Structure, draws: Parameters, spelt: _Answers, cell: Cod
     effect = np.zeros((len(structure.items) + 1, 1))
     for (state, path), sizes in _paths(structure, spelt, cell).items():
         chance = walk(predictor, draws, path, draws.items, effect, rng, STATES[state])[-1].mean[:, :, 0]
+        chance = _chance_of_right(structure, draws, path[-1][0], chance)
         for (column, item), size in sizes.items():
             total[:, column] += rng.binomial(round(size), np.clip(chance[:, item], 0.0, 1.0))
     return total

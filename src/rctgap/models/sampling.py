@@ -146,8 +146,10 @@ def _refuse_absent(name: str) -> None:
 
 def _shape(structure: Structure) -> tuple[object, ...]:
     """What is compiled into a model; all else is data."""
-    ways = structure.answers.shape[1] > 1
-    return structure.responses, structure.items, bool(structure.people.size), ways, structure.grid[0].size
+    scorers = tuple(one.scorer for one in structure.scorers)
+    widths = (*structure.answers.shape[1:], *structure.people.shape[1:])  # multiplied probabilities are written out
+    nodes = structure.grid[0].size
+    return structure.responses, structure.items, bool(structure.people.size), nodes, scorers, widths
 
 
 class OneModel:

@@ -2,20 +2,32 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from rctgap.error_rates import ErrorRates
 from rctgap.stages import Scale
 
-__all__ = ["NO_ITEM", "STATES", "Response", "Structure", "Terms", "answers_index", "people_index"]
+__all__ = [
+    "NO_ITEM",
+    "STATES",
+    "UNREAD",
+    "Response",
+    "Structure",
+    "Terms",
+    "answers_index",
+    "people_index",
+    "reading",
+]
 
 type Array = npt.NDArray[np.float64]
 type Codes = npt.NDArray[np.intp]
 
 STATES = ("previous", "start", "non_user")
 NO_ITEM = -1
+UNREAD = -1
 REACH = 4.5
 WIDEST = 0.65
 
@@ -41,6 +53,8 @@ class Response:
         Groups with rows that name no item, which get a mean of their own.
     tied : bool
         Whether participants answer more than once, so that they have effects.
+    scorer : str
+        Whose errors its scores carry; empty where they are taken as true.
     """
 
     name: str
@@ -51,6 +65,7 @@ class Response:
     items: bool
     margins: tuple[int, ...]
     tied: bool
+    scorer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,8 @@ class Terms:
         Score of the stage before (one half where there is none) and of this one.
     level : ndarray of int
         Position of the score among the levels; 0 for fractional scores.
+    reading : ndarray of int
+        What a scorer that errs made of the score, as of `reading`; `UNREAD` where none did.
     """
 
     response: Codes
@@ -74,6 +91,7 @@ class Terms:
     previous: Array
     score: Array
     level: Codes
+    reading: Codes
 
     @property
     def size(self) -> int:
@@ -82,8 +100,7 @@ class Terms:
 
     def rows(self, where: npt.NDArray[np.generic]) -> "Terms":
         """Some of the terms."""
-        names = ("response", "group", "item", "state", "previous", "score", "level")
-        return Terms(*(getattr(self, name)[where] for name in names))
+        return Terms(*(getattr(self, one.name)[where] for one in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +121,8 @@ class Structure:
         Answers of each distinct participant, up to A; N stands for nothing.
     alike : ndarray, shape (P,)
         Participants with the same answers.
+    scorers : tuple of ErrorRates
+        Scorers that err. The true score behind what one of them read is missing, and the answer is completed both ways.
     """
 
     responses: tuple[Response, ...]
@@ -113,6 +132,7 @@ class Structure:
     alone: Array
     people: Codes
     alike: Array
+    scorers: tuple[ErrorRates, ...] = ()
 
     @property
     def itemised(self) -> tuple[int, ...]:
@@ -156,6 +176,11 @@ class Structure:
             people=np.empty((0, 0), dtype=np.intp),
             alike=np.empty(0),
         )
+
+
+def reading(scorer: int, true: float, observed: float) -> int:
+    """Position of a reading among the four of each scorer: (true, observed) is (0, 0), (0, 1), (1, 0), (1, 1)."""
+    return 4 * scorer + 2 * round(true) + round(observed)
 
 
 def answers_index(answers: Sequence[tuple[tuple[int, ...], ...]], nothing: int) -> Codes:

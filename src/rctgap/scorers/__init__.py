@@ -1,0 +1,1 @@
+"""Scorers: how a text becomes a number, one file each."""

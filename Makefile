@@ -39,6 +39,7 @@ simulations: setup ## coverage and calibration studies, seeded, about four hours
 	$(BIN)/python -P simulations/bayesian_coverage.py
 	$(BIN)/python -P simulations/calibration.py
 	$(BIN)/python -P simulations/rank_plots.py
+	$(BIN)/python simulations/rectification.py --trials 2000
 	$(BIN)/python simulations/tables.py
 
 reference: ## run the R scripts again that made the reference values (needs R)

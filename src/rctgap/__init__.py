@@ -13,12 +13,14 @@ _WHERE = {
     "BenchmarkCard": "cards",
     "Borrowing": "design",
     "Chain": "stages",
+    "Conversation": "conversations",
     "DEFAULT_CHAIN": "stages",
     "Design": "design",
     "Dictionary": "dictionary",
     "Estimand": "estimands",
     "Exclusion": "design",
     "GapDecomposition": "results",
+    "LogForm": "logs.reading",
     "MomentKey": "estimands",
     "RctgapError": "errors",
     "RctgapWarning": "errors",
@@ -38,35 +40,40 @@ _WHERE = {
     "estimate_frequentist": "frequentist",
     "estimate_system": "system",
     "inverse_probability": "weighting",
+    "labelling_plan": "labelling",
     "load": "export",
     "missing_score_rows": "missingness",
     "randomisation_inference": "inference_by_design",
-    "read_analysis": "analysis",
+    "read_analysis": "inputs",
     "read_card": "cards",
+    "read_conversations": "logs.reading",
     "read_dictionary": "dictionary",
-    "read_inputs": "analysis",
+    "read_inputs": "inputs",
     "read_posterior": "posterior_file",
     "read_trial": "trial",
     "run_analysis": "analysis",
     "run_checks": "checks",
     "save": "export",
+    "score_analysis": "inputs",
     "score_stages": "scores",
     "simulate_trial": "simulate",
     "wald_tests": "wald",
     "wild_cluster_bootstrap": "inference_by_design",
+    "turn_table": "conversations",
     "write_report": "report",
 }
 
 __all__ = ["__version__", *sorted(_WHERE)]  # noqa: PLE0604 - names of the table above
 
 if TYPE_CHECKING:
-    from rctgap.analysis import read_analysis, read_inputs, run_analysis
+    from rctgap.analysis import run_analysis
     from rctgap.bayesian import estimate_bayesian
     from rctgap.bootstrap import bootstrapped
     from rctgap.cards import BenchmarkCard, read_card
     from rctgap.checks import run_checks
     from rctgap.codebooks import codebook
     from rctgap.compliers import complier_effects
+    from rctgap.conversations import Conversation, turn_table
     from rctgap.decomposition import decompose
     from rctgap.design import Arm, Borrowing, Design, Exclusion
     from rctgap.dictionary import Dictionary, read_dictionary
@@ -76,6 +83,9 @@ if TYPE_CHECKING:
     from rctgap.export import load, save
     from rctgap.frequentist import estimate_frequentist
     from rctgap.inference_by_design import randomisation_inference, wild_cluster_bootstrap
+    from rctgap.inputs import read_analysis, read_inputs, score_analysis
+    from rctgap.labelling import labelling_plan
+    from rctgap.logs.reading import LogForm, read_conversations
     from rctgap.missing import complete_cases
     from rctgap.missingness import missing_score_rows
     from rctgap.posterior_file import read_posterior

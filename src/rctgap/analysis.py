@@ -1,45 +1,40 @@
 """From analysis.yaml to a result: every fault of the inputs in one error, then the chain of functions."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from rctgap.analysis_file import AnalysisFile, ArmEntry, BootstrapEntry, StageEntry
+from rctgap.analysis_file import BootstrapEntry
+from rctgap.analysis_stages import COMPLETENESS
 from rctgap.bayesian import BayesianPlan, check_plan, estimate_by_plan
 from rctgap.bootstrap import bootstrapped
-from rctgap.cards import BenchmarkCard, read_card
 from rctgap.checks import checked
 from rctgap.compliers import complier_rows
 from rctgap.decomposition import decompose
-from rctgap.design import Arm, Borrowing, Design, Exclusion
-from rctgap.dictionary import Dictionary, read_dictionary
-from rctgap.documents import nearest, parse, read_document
-from rctgap.errors import AnalysisError, Fault, RctgapError, RctgapWarning
-from rctgap.estimands import Estimand
+from rctgap.errors import RctgapError, RctgapWarning
 from rctgap.estimates import StageEstimates
-from rctgap.files import inside
 from rctgap.frequentist import estimate_frequentist
 from rctgap.hypotheses import randomisation_rows, wild_rows
+from rctgap.inputs import Analysis, Inputs, read_analysis, read_inputs
+from rctgap.multiverse import specification_rows
 from rctgap.records import HypothesisRow
 from rctgap.replication import DEFAULT_SEED
 from rctgap.resampled import FEWEST
 from rctgap.resampling import Draw
 from rctgap.results import GapDecomposition
 from rctgap.scores import StageScores, score_stages
-from rctgap.stages import Chain, Stage, Transition
-from rctgap.trial import read_trial
+from rctgap.scoring_records import ScoringRow, SpecificationRow
+from rctgap.scoring_rows import agreement_rows, completeness_rows, rate_rows, rectification_rows, said_rows
+from rctgap.stages import Chain
+from rctgap.trial import TrialData
 
 __all__ = [
-    "Analysis",
-    "Inputs",
     "Method",
     "Progress",
     "bayesian_plan",
-    "read_analysis",
-    "read_inputs",
     "run_analysis",
     "seed_of",
     "with_few_replicates",
@@ -47,172 +42,6 @@ __all__ = [
 
 type Method = Literal["frequentist", "bayesian", "both"]
 type Progress = Callable[[Iterable[list[Draw]]], Iterable[list[Draw]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """A read analysis file, with its paths resolved."""
-
-    path: Path
-    file: AnalysisFile
-    paths: Mapping[str, Path]
-
-    @property
-    def title(self) -> str:
-        """The file's title, or its name where it gives none."""
-        return self.file.title or self.path.stem
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """Everything an analysis names, read and validated."""
-
-    card: BenchmarkCard | None
-    chain: Chain
-    scores: StageScores
-    estimand: Estimand
-
-
-def read_analysis(path: Path | str, *, allow_outside: bool = False) -> Analysis:
-    """Read analysis.yaml.
-
-    Parameters
-    ----------
-    path : path
-        The YAML file; paths inside it are relative to its folder.
-    allow_outside : bool
-        Let them leave that folder.
-
-    Raises
-    ------
-    AnalysisError
-        Every fault of the file, each with its key path and value.
-    """
-    place = Path(path)
-    content = read_document(place, AnalysisError)
-    file = parse(AnalysisFile, content, str(place), AnalysisError)
-    given = {"trial": file.data.trial, "benchmark": file.data.benchmark, "items": file.data.items}
-    given |= {"dictionary": file.dictionary, "card": file.card}
-    paths: dict[str, Path] = {}
-    faults: list[Fault | str] = []
-    for name, relative in given.items():
-        if relative is not None:
-            try:
-                inside(place.parent, relative, allow_outside)
-                paths[name] = place.parent / relative
-            except RctgapError as error:
-                key = name if name in ("dictionary", "card") else f"data.{name}"
-                faults.extend(
-                    replace(one, file=str(place), place=key) for one in error.faults if isinstance(one, Fault)
-                )
-    if faults:
-        raise AnalysisError(*faults)
-    return Analysis(place, file, paths)
-
-
-def read_inputs(analysis: Analysis) -> Inputs:
-    """Read and validate card, dictionary, data, design and chain.
-
-    Raises
-    ------
-    RctgapError
-        Every fault of every input, in one error.
-    """
-    faults: list[Fault | str] = []
-
-    def attempt[T](step: Callable[[], T]) -> T | None:
-        try:
-            return step()
-        except RctgapError as error:
-            faults.extend(error.at(str(analysis.path)).faults)
-            return None
-
-    file, paths = analysis.file, analysis.paths
-    chain = attempt(lambda: _chain(file, str(analysis.path)))
-    estimand = attempt(lambda: _estimand(file))
-    card = attempt(lambda: read_card(paths["card"])) if "card" in paths else None
-    if card is not None and chain is not None:
-        attempt(lambda: card.require(chain.assumptions, "transitions"))
-    dictionary = attempt(lambda: read_dictionary(paths["dictionary"])) if "dictionary" in paths else None
-    design = attempt(lambda: _design(file, chain, str(analysis.path)))
-    scores = None
-    if design is not None and chain is not None and (dictionary is not None or "dictionary" not in paths):
-        scores = attempt(lambda: _scores(analysis, dictionary, design, chain))
-    if faults or chain is None or estimand is None or scores is None:
-        raise AnalysisError(*faults)
-    return Inputs(card, chain, scores, estimand)
-
-
-def _scores(analysis: Analysis, dictionary: Dictionary | None, design: Design, chain: Chain) -> StageScores:
-    paths = analysis.paths
-    trial = read_trial(
-        paths["trial"],
-        design=design,
-        benchmark=paths.get("benchmark"),
-        items=paths.get("items"),
-        dictionary=dictionary,
-        exclude=[Exclusion(one.where, one.reason) for one in analysis.file.exclude],
-    )
-    return score_stages(trial, chain, analysis.file.covariates)
-
-
-def _chain(file: AnalysisFile, name: str) -> Chain:
-    unknown = [stage for stage in file.scoring if stage not in {entry.name for entry in file.stages}]
-    if unknown:
-        raise AnalysisError(
-            Fault(
-                "this is no stage",
-                nearest(unknown[0], [entry.name for entry in file.stages]),
-                name,
-                f"scoring.{unknown[0]}",
-            )
-        )
-    late = [entry.name for entry in file.stages if entry.source == "conversations"]
-    if late:
-        raise AnalysisError(
-            Fault(
-                "stages scored from conversation logs are part of the format and not of this version",
-                "Score the logs first and give the scores as a column (from: trial)",
-                name,
-                f"stages.{late[0]}.from",
-            )
-        )
-    stages = tuple(_stage(entry, file.scoring.get(entry.name, {})) for entry in file.stages)
-    transitions = tuple(Transition(one.to, one.family, one.assumptions) for one in file.transitions)
-    return Chain.of(stages, transitions)
-
-
-def _stage(entry: StageEntry, instrument: Mapping[str, str]) -> Stage:
-    system = entry.system
-    return Stage(
-        entry.name,
-        entry.source,
-        entry.score,
-        system.column if system else "",
-        system.value if system else "",
-        tuple(instrument.items()),
-    )
-
-
-def _design(file: AnalysisFile, chain: Chain | None, name: str) -> Design:
-    arms = [_arm(label, entry, chain, name) for label, entry in file.arms.ai.items()]
-    chosen = file.design
-    return Design(file.arms.control, arms, chosen.unit, chosen.crossover, chosen.strata, file.arms.column)
-
-
-def _arm(label: str, entry: ArmEntry, chain: Chain | None, name: str) -> Arm:
-    lendable = [stage.name for stage in chain.stages[:-1] if stage.source != "benchmark"] if chain else list(entry.rows)
-    for stage in entry.rows:
-        if stage not in lendable:
-            raise AnalysisError(
-                Fault("this stage cannot be borrowed", nearest(stage, lendable), name, f"arms.ai.{label}.rows.{stage}")
-            )
-    return Arm(label, entry.system, tuple(Borrowing(stage, arm, entry.because) for stage, arm in entry.rows.items()))
-
-
-def _estimand(file: AnalysisFile) -> Estimand:
-    asked = file.estimand
-    return Estimand(asked.items, asked.item_weights, asked.arm_weights, asked.non_users)
 
 
 def run_analysis(
@@ -252,15 +81,16 @@ def run_analysis(
     try:
         plan = bayesian_plan(one)
         check_plan(plan)
-        posterior = (
-            [] if method == "frequentist" else [estimate_by_plan(read.scores, read.estimand, plan, executor, progress)]
-        )
+        posterior = []
+        if method != "frequentist":
+            posterior = [estimate_by_plan(_for(plan, read), read.estimand, plan, executor, progress)]
         if method == "bayesian":
             result = _decomposed(one, read, posterior)
         else:
             result = _frequentist(one, read, posterior, executor, progress)
     except RctgapError as error:
         raise error.at(str(one.path)) from None
+    result = replace(result, scoring=tuple(_scoring(one, read)))
     settings = replace(
         result.settings,
         suppress_below=one.file.suppress_below,
@@ -289,7 +119,41 @@ def _frequentist(
     result = _decomposed(one, read, [estimates, *replicates, *beside])
     tests = (*result.tests, *_further_tests(one, estimates, executor))
     effects = (*result.effects, *(complier_rows(estimates) if asked.complier_effects else ()))
-    return replace(result, tests=tests, effects=effects)
+    return replace(result, tests=tests, effects=effects, specifications=_specifications(one, read))
+
+
+def _scoring(one: Analysis, read: Inputs) -> Iterator[ScoringRow]:
+    """How the texts became scores."""
+    found, level = read.measured, one.file.frequentist.level
+    scorers = {plan.stage: dict(plan.instrument)["scorer"] for plan in found.scored.plans}
+    yield from said_rows(found.texts, scorers)
+    carried = [text for text in found.scored.texts if text.stage.startswith(COMPLETENESS)]
+    yield from completeness_rows(carried, found.raw, level)
+    if found.labels is None:
+        yield from rate_rows(found.automatic.error_rates, level)
+    else:
+        yield from agreement_rows(found.labels, scorers, level)
+        yield from rectification_rows(found.rectifications, level)
+
+
+def _for(plan: BayesianPlan, read: Inputs) -> StageScores:
+    """What a posterior is made from: a model takes scores as they came, with their error rates."""
+    return read.measured.automatic if plan.model == "hierarchical" else read.measured.scores
+
+
+def _specifications(one: Analysis, read: Inputs) -> tuple[SpecificationRow, ...]:
+    """Every component under every way to score the texts, where the analysis names several."""
+    if not one.file.multiverse:
+        return ()
+    asked, found = one.file.frequentist, read.measured
+
+    def estimate(trial: TrialData, chain: Chain) -> StageEstimates:
+        scores = score_stages(trial, chain, one.file.covariates)
+        return estimate_frequentist(
+            scores, read.estimand, asked.covariance, asked.small_sample, asked.level, asked.adjustment, asked.intervals
+        )
+
+    return specification_rows(found.raw, read.chain, found.alternatives, found.scored, estimate)
 
 
 def _decomposed(one: Analysis, read: Inputs, estimates: Sequence[StageEstimates]) -> GapDecomposition:
@@ -357,17 +221,3 @@ def _further_tests(analysis: Analysis, estimates: StageEstimates, executor: Exec
         yield from randomisation_rows(
             estimates, studentised=drawn.studentised, replicates=drawn.replicates, seed=seed, executor=executor
         )
-
-
-def input_files(analysis: Analysis) -> Iterator[tuple[str, Path]]:
-    """Name and path of every file behind an analysis, itself first."""
-    yield "analysis", analysis.path
-    yield from analysis.paths.items()
-
-
-def document_of(analysis: Analysis) -> dict[str, Any]:
-    """The analysis as plain values, defaults filled in; what exclusions look for is confidential and left out."""
-    document = analysis.file.model_dump(by_alias=True, mode="json")
-    for rule in document["exclude"]:
-        rule["where"] = dict.fromkeys(rule["where"], "(withheld)")
-    return document

@@ -4,14 +4,21 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
+from rctgap.linkage import Duplicates, NoLog
+from rctgap.logs.reading import Format
 from rctgap.stages import Family, Source
 
-__all__ = ["AnalysisFile", "ArmEntry", "BootstrapEntry", "StageEntry"]
+__all__ = ["AnalysisFile", "ArmEntry", "BootstrapEntry", "Conversations", "StageEntry"]
 
 
 def _text(value: Any) -> Any:
     """Labels may be written as YAML numbers."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _setting(value: Any) -> Any:
+    """A scorer's settings are read as the scorer needs them."""
+    return str(value).lower() if isinstance(value, bool) else _text(value)
 
 
 type Text = Annotated[str, pydantic.BeforeValidator(_text)]
@@ -22,14 +29,22 @@ class _Part(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
 
 
-def _later(value: Any) -> Any:
-    """A key whose meaning this version cannot honour is named, never silently passed over."""
-    if value:
-        raise ValueError("this key is part of the format and not of this version. Remove it")
-    return value
+type Setting = Annotated[str | dict[Text, str], pydantic.BeforeValidator(_setting)]
 
 
-type Later = Annotated[Any, pydantic.AfterValidator(_later)]
+class Conversations(_Part):
+    """Where the logs are, how they are written, and what ties them to the trial's answers."""
+
+    path: str
+    format: Format = "auto"
+    columns: dict[str, str] = {}
+    link: dict[str, str] = {}
+    duplicates: Duplicates = "refuse"
+    no_log: NoLog = "missing"
+
+
+def _logs(given: Any) -> Any:
+    return {"path": given} if isinstance(given, str) else given
 
 
 class Data(_Part):
@@ -38,8 +53,15 @@ class Data(_Part):
     trial: str
     benchmark: str | None = None
     items: str | None = None
-    conversations: Later = None
-    labels: Later = None
+    conversations: Annotated[Conversations | None, pydantic.BeforeValidator(_logs)] = None
+    labels: str | None = None
+
+
+class Completeness(_Part):
+    """How much of an item's key facts people's messages carry: where the facts are, and which messages count."""
+
+    key: str
+    scopes: tuple[str, ...] = ("first_user", "user")
 
 
 class DesignEntry(_Part):
@@ -202,7 +224,9 @@ class AnalysisFile(_Part):
     exclude: tuple[Exclude, ...] = ()
     stages: tuple[StageEntry, ...] = pydantic.Field(min_length=2)
     transitions: tuple[TransitionEntry, ...] = ()
-    scoring: dict[str, dict[str, Text]] = {}
+    scoring: dict[str, dict[str, Setting]] = {}
+    completeness: Completeness | None = None
+    multiverse: dict[str, tuple[dict[str, Setting], ...]] = {}
     covariates: tuple[str, ...] = ()
     estimand: EstimandEntry
     frequentist: Frequentist = Frequentist()

@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,9 @@ from rctgap import __version__
 from rctgap.errors import AnalysisError, Fault, RctgapError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
+
     from rctgap.analysis import Method
     from rctgap.reproduction import Reproduction
     from rctgap.results import GapDecomposition
@@ -82,7 +85,8 @@ def _reproduction_text(done: "Reproduction") -> str:
 def validate(analysis: Path, allow_outside: bool) -> None:
     """Check dictionary, data, design, links and card; every fault at once."""
     with _plain_errors():
-        from rctgap.analysis import read_analysis, run_analysis, with_few_replicates  # noqa: PLC0415 - heavy
+        from rctgap.analysis import run_analysis, with_few_replicates  # noqa: PLC0415 - heavy
+        from rctgap.inputs import read_analysis  # noqa: PLC0415 - heavy
         from rctgap.printing import attrition_text  # noqa: PLC0415 - heavy
 
         result = run_analysis(with_few_replicates(read_analysis(analysis, allow_outside=allow_outside)))
@@ -104,7 +108,7 @@ def decompose(
 ) -> None:
     """Estimate and split the gap; write a result folder with its report."""
     with _plain_errors():
-        from rctgap.analysis import read_analysis  # noqa: PLC0415 - heavy
+        from rctgap.inputs import read_analysis  # noqa: PLC0415 - heavy
         from rctgap.runs import run_to_folder  # noqa: PLC0415 - heavy
 
         read = read_analysis(analysis, allow_outside=allow_outside)
@@ -131,6 +135,54 @@ def _exit_code(result: "GapDecomposition", name: str) -> int:
 
 def _slug(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60] or "result"
+
+
+def _processes(count: int) -> "AbstractContextManager[Executor | None]":
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - heavy
+    from multiprocessing import get_context  # noqa: PLC0415 - heavy
+
+    return nullcontext() if count == 1 else ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+
+
+@main.command()
+@click.argument("analysis", type=_PATH)
+@click.option("--out", type=_PATH, help="A .csv or .parquet file. [default: beside ANALYSIS, NAME-scores.csv]")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that score.")
+@click.option("--explain", is_flag=True, help="Say what the published rule finds where whole_word finds nothing; slow.")
+@click.option("--sample", type=click.IntRange(1), help="Also draw so many cases, as a blinded sheet to label.")
+@click.option("--sheet", type=_PATH, help="The sheet's file. [default: beside ANALYSIS, NAME-labels.csv]")
+@click.option("--allow-outside", is_flag=True, help="Let the analysis name files outside its own folder.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def score(
+    analysis: Path,
+    out: Path | None,
+    workers: int,
+    explain: bool,
+    sample: int | None,
+    sheet: Path | None,
+    allow_outside: bool,
+    quiet: bool,
+) -> None:
+    """Score conversation logs and text columns; write one row per answer and stage, without any text.
+
+    A sheet for labelling holds the texts of the cases drawn, and nothing of arm, participant or score: treat it as you
+    treat the logs. Filled in, it is named under data.labels.
+    """
+    with _plain_errors():
+        from rctgap.inputs import read_analysis, score_analysis  # noqa: PLC0415 - heavy
+        from rctgap.scored_table import scores_text, write_scores  # noqa: PLC0415 - heavy
+
+        with _processes(workers) as executor:
+            place = (sheet or analysis.with_name(f"{analysis.stem}-labels.csv")) if sample else None
+            read = read_analysis(analysis, allow_outside=allow_outside)
+            scored = score_analysis(read, executor, sheet=place, sample=sample or 0, explain=explain)
+        path = out or analysis.with_name(f"{analysis.stem}-scores.csv")
+        write_scores(scored, path)
+        if not quiet:
+            click.echo(scores_text(scored))
+            click.echo(f"\nScores: {path}")
+            if place is not None:
+                click.echo(f"Sheet to label: {place} (it holds texts), with its key beside it. Then: data.labels.")
 
 
 @main.command()

@@ -8,6 +8,7 @@ from rctgap.bayesian import ESTIMATORS, under
 from rctgap.cards import BenchmarkCard
 from rctgap.caveats import coverage_limits, standing_notes
 from rctgap.checks import checked
+from rctgap.corrected import corrected_rows
 from rctgap.errors import EstimandError, EstimationError, Fault, RctgapWarning
 from rctgap.estimands import Estimand
 from rctgap.estimates import IntervalStyle, StageEstimates
@@ -119,7 +120,7 @@ def decompose(
         assumptions=(),
         warnings=limits,
         notes=tuple(dict.fromkeys((*told, *left_out, *left_out_beside))),
-        alternatives=tuple(row for one in alternatives for row in _linear_rows(one)),
+        alternatives=(*(row for one in alternatives for row in _linear_rows(one)), *corrected_rows(estimates)),
         missing=missing_score_rows(estimates) if plain else (),
         tests=tuple(wald_rows(estimates)) if plain else (),
         posterior=tuple(row for one in posteriors for row in posterior_rows(one, margin=margin)),

@@ -228,6 +228,21 @@ class StageEstimates:
         return self.estimator if self.intervals in ("t", "posterior") else f"{self.estimator}, {self.intervals}"
 
     @property
+    def uncorrected(self) -> tuple[str, ...]:
+        """Stages whose automatic scores are taken as they came."""
+        modelled = self.estimator == "hierarchical" and self.posterior is not None
+        rates = self.scores.error_rates if modelled else {}
+        return tuple(
+            one.name for one in self.scores.chain.stages if one.scoring == "automatic" and one.name not in rates
+        )
+
+    @property
+    def scores_name(self) -> str:
+        """What tables call the scores: as given, rectified, corrected, or the scorers' names."""
+        modelled = self.estimator == "hierarchical" and self.posterior is not None and self.scores.error_rates
+        return "corrected" if modelled else self.scores.chain.scores_name
+
+    @property
     def covariance_name(self) -> str:
         """The covariance as tables print it: a posterior has none."""
         return "" if self.posterior is not None else self.covariance

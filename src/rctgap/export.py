@@ -37,6 +37,7 @@ from rctgap.records import (
     SystemRow,
 )
 from rctgap.results import GapDecomposition
+from rctgap.scoring_records import ScoringRow, SpecificationRow
 from rctgap.strict_json import brief, read_json, write_json
 from rctgap.suppression import suppressed
 
@@ -65,6 +66,8 @@ _TABLES: Mapping[str, tuple[str, type]] = {
     "effects": ("effects.csv", EffectRow),
     "tests": ("tests.csv", HypothesisRow),
     "missing": ("missing.csv", MissingRow),
+    "specifications": ("specifications.csv", SpecificationRow),
+    "scoring": ("scoring.csv", ScoringRow),
     "posterior": ("posterior.csv", PosteriorRow),
     "priors": ("priors.csv", PriorRow),
     "predictive": ("predictive.csv", PredictiveRow),
@@ -74,6 +77,7 @@ _TABLES: Mapping[str, tuple[str, type]] = {
     "attrition": ("attrition.csv", AttritionRow),
 }
 _OF_A_POSTERIOR = ("posterior", "priors", "predictive", "fits")
+_OF_TEXTS = ("specifications", "scoring")
 REPORTS = ("report.html", "report.md")
 OWN_FILES = frozenset(
     {
@@ -146,7 +150,8 @@ def write_result(
     left_out = () if shown.posterior else _OF_A_POSTERIOR
     for name, (file, kind) in ((one, made) for one, made in _TABLES.items() if one not in left_out):
         rows = (*shown.components, *shown.alternatives) if name == "components" else getattr(shown, name)
-        _write_csv(place / file, rows, kind)
+        if rows or name not in _OF_TEXTS:
+            _write_csv(place / file, rows, kind)
     tree = posterior_tree(shown)
     write_json(place / "result.json", _document(shown, None if tree is None else write_tree(tree, place / POSTERIOR)))
     if result.card is not None:

@@ -3,7 +3,7 @@
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -52,7 +52,7 @@ def manifest_of(
     settings = result.settings
     return {
         "schema": "rctgap/manifest/1",
-        "inputs": [{"role": role, "file": path.name, "sha256": sha256(path)} for role, path in files.items()],
+        "inputs": [row for role, path in files.items() for row in _hashed(role, path)],
         "analysis": dict(analysis or {}),
         "card": None if result.card is None else {"name": result.card.name, "sha256": result.card.sha256},
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
@@ -63,6 +63,15 @@ def manifest_of(
         "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "warnings": list(result.warnings),
     }
+
+
+def _hashed(role: str, path: Path) -> Iterator[dict[str, str]]:
+    """Name and hash of a file, or of every file of a folder."""
+    if path.is_dir():
+        inside = sorted(one for one in path.iterdir() if one.is_file())
+        yield from ({"role": role, "file": f"{path.name}/{one.name}", "sha256": sha256(one)} for one in inside)
+    else:
+        yield {"role": role, "file": path.name, "sha256": sha256(path)}
 
 
 def _revision(folder: Path) -> str:

@@ -18,7 +18,10 @@ __all__ = [
     "covariate_column",
     "covariate_values",
     "keyed",
+    "marginal_parts",
+    "marginal_stages",
     "numbers",
+    "paired_part",
     "rows_stand_for",
     "run_rows",
     "run_scores",
@@ -28,12 +31,17 @@ STRATUM_END = "\x1f"
 NOT_COVARIATES = ("participant", "item", "arm", "count", "successes", "trials", "score", "text")
 
 
-def numbers(frame: pd.DataFrame, column: str, file: str) -> "pd.Series[float]":
-    """A column's scores, numbers in [0, 1] or blank; every other value is a fault with its row."""
+def numbers(frame: pd.DataFrame, column: str, file: str, *, pseudo: bool = False) -> "pd.Series[float]":
+    """A column's scores, numbers in [0, 1] or blank; every other value is a fault with its row.
+
+    Pseudo-scores, which are right on average and not one by one, may be any number.
+    """
     if column not in frame.columns:
         raise DataError(Fault("the score column is missing", nearest(column, map(str, frame.columns)), file, column))
     values = pd.to_numeric(frame[column], errors="coerce").astype("float64")
-    wrong = (values.isna() & frame[column].notna()) | (values < 0) | (values > 1) | np.isinf(values)
+    wrong = (values.isna() & frame[column].notna()) | np.isinf(values)
+    if not pseudo:
+        wrong |= (values < 0) | (values > 1)
     if bool(wrong.any()):
         raise DataError(
             *(
@@ -101,7 +109,8 @@ def run_scores(trial: TrialData, chain: Chain) -> pd.DataFrame:
         ]
         return pd.concat(parts, ignore_index=True)
     column = _benchmark_column(table, stage, runs)
-    return base.assign(score=numbers(runs, column, trial.sources.get("benchmark", "benchmark")))
+    file, pseudo = trial.sources.get("benchmark", "benchmark"), stage.scoring == "rectified"
+    return base.assign(score=numbers(runs, column, file, pseudo=pseudo))
 
 
 def benchmark_patterns(trial: TrialData, chain: Chain) -> pd.DataFrame:
@@ -207,3 +216,46 @@ def rows_stand_for(answers: pd.DataFrame, table: Table) -> "pd.Series[float]":
     """The count of a row, its binomial trials left aside."""
     found = table.by_role("count")
     return answers[found[0].name].astype("float64") if found else pd.Series(1.0, index=answers.index)
+
+
+def paired_part(wide: pd.DataFrame, answers: pd.DataFrame, trial: TrialData, chain: Chain) -> pd.DataFrame:
+    """Answers with a score at each stage of their own."""
+    file = trial.sources.get("trial", "trial")
+    part = wide.copy()
+    for stage in chain.stages:
+        if stage.source != "benchmark":
+            part[stage.name] = numbers(answers, stage.column, file, pseudo=stage.scoring == "rectified")
+    return part
+
+
+def marginal_stages(table: Table, chain: Chain) -> bool:
+    """Whether scores come as successes and trials per stage, rather than answer by answer."""
+    staged = {field.stage or field.name for field in table.by_role("successes")}
+    wanted = set(chain.trial_names)
+    if not staged & wanted:
+        return False
+    if not wanted <= staged:
+        lacking = sorted(wanted - staged)
+        raise DataError(
+            Fault(
+                f"stages {', '.join(sorted(staged & wanted))} are binomial counts, and {', '.join(lacking)} are not",
+                "Give every trial stage as successes and trials, or every one as scores",
+                place="stages",
+            )
+        )
+    return True
+
+
+def marginal_parts(wide: pd.DataFrame, answers: pd.DataFrame, trial: TrialData, chain: Chain) -> list[pd.DataFrame]:
+    """Right and wrong answers of each stage, where stages are counted alone."""
+    parts = []
+    for name in chain.trial_names:
+        won, tried = binomial(answers, trial.table, name)
+        for score, number in ((1.0, won), (0.0, tried - won)):
+            part = wide.copy()
+            for other in chain.trial_names:
+                part[other] = score if other == name else np.nan
+            part["count"] = number * wide["count"]
+            part["marginal"] = name
+            parts.append(part[part["count"] > 0])
+    return parts

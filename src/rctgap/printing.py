@@ -6,9 +6,10 @@ from rctgap.records import ComponentRow, PosteriorRow, StageRow
 from rctgap.results import GapDecomposition
 from rctgap.tables import BLANK, chance, interval, interval_name, percent, points, text_table
 
-__all__ = ["attrition_text", "comparison_text", "result_text"]
+__all__ = ["attrition_text", "comparison_text", "result_text", "uncorrected_line"]
 
 CONVERGENCE = "convergence"
+KINDS_OF_SCORES = ("as given", "rectified", "corrected")
 SAID = ("component", "family", "gap", "difference", "effect")
 
 
@@ -28,6 +29,7 @@ def result_text(result: GapDecomposition) -> str:
         ),
         counted + people + items,
     ]
+    head = [*uncorrected_line(result), *head]
     parts = ["\n".join(head), *_unconverged(result), _stage_table(result), _component_table(result)]
     parts += _posterior_table(result)
     parts.extend(f"Warning: {text}" for text in result.warnings)
@@ -37,6 +39,15 @@ def result_text(result: GapDecomposition) -> str:
         if check.status == "fail" and check.check != CONVERGENCE
     )
     return "\n\n".join(parts)
+
+
+def uncorrected_line(result: GapDecomposition) -> list[str]:
+    """What a result says first whose scores hold their scorer's errors."""
+    stages = result.settings.uncorrected
+    if not stages:
+        return []
+    named = "" if result.settings.scores in KINDS_OF_SCORES else f" ({result.settings.scores})"
+    return [f"AUTOMATIC SCORES{named}, not corrected for the scorer's errors: {', '.join(stages)}."]
 
 
 def _unconverged(result: GapDecomposition) -> list[str]:

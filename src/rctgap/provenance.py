@@ -47,6 +47,8 @@ def settings_of(estimates: StageEstimates) -> Settings:
         n_participants=int(answers["participant"].nunique()) if scores.participants else None,
         n_items=len(items) or None,
         paired=scores.paired,
+        scores=estimates.scores_name,
+        uncorrected=estimates.uncorrected,
     )
 
 

@@ -372,6 +372,8 @@ class Settings:
     suppress_below: int = 5
     allow_mixed_systems: bool = False
     allow_unconverged: bool = False
+    scores: str = "as given"
+    uncorrected: tuple[str, ...] = ()
 
 
 def records_frame(rows: tuple[Any, ...], kind: type) -> "pd.DataFrame":

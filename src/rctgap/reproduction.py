@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rctgap.analysis import read_analysis, run_analysis
+from rctgap.analysis import run_analysis
 from rctgap.datasets import folder as embedded_folder
 from rctgap.datasets.raman2026 import CHAINS
 from rctgap.datasets.raman2026.authors_files import FILES, differences, tables_from
@@ -16,6 +16,7 @@ from rctgap.documents import sha256
 from rctgap.errors import DataError, RctgapError
 from rctgap.export import Index, replacing, write_index, write_result
 from rctgap.files import read_table
+from rctgap.inputs import read_analysis
 from rctgap.records import CheckResult
 from rctgap.report import write_report
 from rctgap.results import GapDecomposition

@@ -22,6 +22,7 @@ from rctgap.records import (
     SystemRow,
     records_frame,
 )
+from rctgap.scoring_records import ScoringRow, SpecificationRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +63,8 @@ class GapDecomposition:
     checks: tuple[CheckResult, ...] = ()
     alternatives: tuple[ComponentRow, ...] = ()
     missing: tuple[MissingRow, ...] = ()
+    specifications: tuple[SpecificationRow, ...] = ()
+    scoring: tuple[ScoringRow, ...] = ()
     tests: tuple[HypothesisRow, ...] = ()
     posterior: tuple[PosteriorRow, ...] = ()
     priors: tuple[PriorRow, ...] = ()

@@ -150,7 +150,7 @@ def _row(
         items=estimates.estimand.items,
         item_weights=estimates.estimand.item_weights_name,
         arm_weights=estimates.estimand.arm_weights_name,
-        scores="as given",
+        scores=estimates.scores_name,
         share_of_gap=share,
         lost=flow.lost,
         gained=flow.gained,

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from rctgap.analysis import Analysis, Method, Progress, document_of, input_files, run_analysis, seed_of
+from rctgap.analysis import Method, Progress, run_analysis, seed_of
 from rctgap.export import replacing, write_result
+from rctgap.inputs import Analysis, document_of, input_files
 from rctgap.manifest import manifest_of
 from rctgap.report import write_report
 from rctgap.results import GapDecomposition

@@ -3,23 +3,23 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 
 from rctgap.design import Design
-from rctgap.dictionary import Table
 from rctgap.documents import nearest
+from rctgap.error_rates import ErrorRates
 from rctgap.errors import DataError, Fault
 from rctgap.fields import Constraints
 from rctgap.margins import MarginComparison
 from rctgap.patterns import (
     benchmark_patterns,
-    binomial,
     collapse,
     covariate_column,
     covariate_values,
     keyed,
-    numbers,
+    marginal_parts,
+    marginal_stages,
+    paired_part,
     run_rows,
     run_scores,
 )
@@ -58,6 +58,8 @@ class StageScores:
     scales : mapping of stage to {"ordinal", "bounded", "unbounded"}
         What the dictionary declares of fractional scores: a few ordered levels, a number between 0 and 1,
         or a number without such limits; `bounded` where it says nothing.
+    error_rates : mapping of stage to ErrorRates
+        How often the scorer of a stage errs; scores of stages that are not named are taken as true.
     """
 
     chain: Chain
@@ -72,6 +74,7 @@ class StageScores:
     covariates: tuple[str, ...] = ()
     unpaired: Mapping[tuple[str, str], str] = field(default_factory=dict)
     scales: Mapping[str, Scale] = field(default_factory=dict)
+    error_rates: Mapping[str, ErrorRates] = field(default_factory=dict)
     _answers: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     _runs: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
@@ -138,13 +141,11 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage], covariates: 
     arm = trial.column("arm") or "arm"
     answers = answers[answers[arm].isin(trial.design.labels)].reset_index(drop=True)
     attrition = trial.attrition + _unused_arms(trial, arm)
-    marginal = _marginal_stages(trial.table, chain)
+    marginal = marginal_stages(trial.table, chain)
     wide = keyed(answers, trial).assign(**covariate_values(answers, trial, chain, covariates))
-    parts = (
-        [_paired_part(wide, answers, trial, chain)] if not marginal else _marginal_parts(wide, answers, trial, chain)
-    )
+    parts = [paired_part(wide, answers, trial, chain)] if not marginal else marginal_parts(wide, answers, trial, chain)
     patterns = collapse(
-        pd.concat(parts, ignore_index=True), [*KEYS, *map(covariate_column, covariates), *_trial_names(chain)]
+        pd.concat(parts, ignore_index=True), [*KEYS, *map(covariate_column, covariates), *chain.trial_names]
     )
     runs = benchmark_patterns(trial, chain)
     _check_presence(patterns, runs, chain, trial.design)
@@ -159,6 +160,7 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage], covariates: 
         tuple(_notes(wide, answers, trial, chain)),
         {spelling: level.name for spelling, level in trial.table.field(arm).spellings.items()},
         tuple(covariates),
+        unpaired=_pseudo(chain, trial.design),
         scales=_scales(trial, chain),
         _answers=patterns,
         _runs=runs,
@@ -167,7 +169,7 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage], covariates: 
 
 def stages_in_use(chain: Chain, design: Design) -> tuple[tuple[str, str], ...]:
     """Arm and trial stage of the rows that stage means are taken from; a borrowed stage stands under its lender."""
-    wanted = [(arm.rows_of(name), name) for arm in design.arms for name in _trial_names(chain)]
+    wanted = [(arm.rows_of(name), name) for arm in design.arms for name in chain.trial_names]
     wanted += [(design.control, chain.last)] if design.control is not None else []
     return tuple(dict.fromkeys(wanted))
 
@@ -190,10 +192,6 @@ def _refuse_withheld(trial: TrialData, chain: Chain) -> None:
                 raise DataError(Fault(what, "Name a score column, or a column of role `system`", file, column))
 
 
-def _trial_names(chain: Chain) -> list[str]:
-    return [stage.name for stage in chain.stages if stage.source != "benchmark"]
-
-
 def _scales(trial: TrialData, chain: Chain) -> dict[str, Scale]:
     """What the dictionary says of each stage's scores; they may still all be 0 or 1."""
     found: dict[str, Scale] = {}
@@ -204,6 +202,16 @@ def _scales(trial: TrialData, chain: Chain) -> dict[str, Scale]:
         ordered = declared is not None and len(declared.levels) > 2  # noqa: PLR2004 - two levels are yes and no
         found[stage.name] = "ordinal" if ordered else "unbounded" if free else "bounded"
     return found
+
+
+def _pseudo(chain: Chain, design: Design) -> dict[tuple[str, str], str]:
+    """Stages whose pseudo-scores say nothing of single answers."""
+    return {
+        (label, stage.name): f"unpaired: scores at {stage.name} are right on average, and not answer by answer"
+        for stage in chain.stages
+        if stage.scoring == "rectified" and stage.source != "benchmark"
+        for label in design.labels
+    }
 
 
 def _unused_arms(trial: TrialData, arm: str) -> tuple[AttritionStep, ...]:
@@ -236,57 +244,16 @@ def _notes(wide: pd.DataFrame, answers: pd.DataFrame, trial: TrialData, chain: C
         yield "Some participants answered the same item more than once; their answers stay in one cluster."
 
 
-def _paired_part(wide: pd.DataFrame, answers: pd.DataFrame, trial: TrialData, chain: Chain) -> pd.DataFrame:
-    file = trial.sources.get("trial", "trial")
-    part = wide.copy()
-    for stage in chain.stages:
-        if stage.source != "benchmark":
-            part[stage.name] = numbers(answers, stage.column, file)
-    return part
-
-
-def _marginal_stages(table: Table, chain: Chain) -> bool:
-    """Whether scores come as successes and trials per stage, rather than answer by answer."""
-    staged = {field.stage or field.name for field in table.by_role("successes")}
-    wanted = set(_trial_names(chain))
-    if not staged & wanted:
-        return False
-    if not wanted <= staged:
-        lacking = sorted(wanted - staged)
-        raise DataError(
-            Fault(
-                f"stages {', '.join(sorted(staged & wanted))} are binomial counts, and {', '.join(lacking)} are not",
-                "Give every trial stage as successes and trials, or every one as scores",
-                place="stages",
-            )
-        )
-    return True
-
-
-def _marginal_parts(wide: pd.DataFrame, answers: pd.DataFrame, trial: TrialData, chain: Chain) -> list[pd.DataFrame]:
-    parts = []
-    for name in _trial_names(chain):
-        won, tried = binomial(answers, trial.table, name)
-        for score, number in ((1.0, won), (0.0, tried - won)):
-            part = wide.copy()
-            for other in _trial_names(chain):
-                part[other] = score if other == name else np.nan
-            part["count"] = number * wide["count"]
-            part["marginal"] = name
-            parts.append(part[part["count"] > 0])
-    return parts
-
-
 def _check_presence(patterns: pd.DataFrame, runs: pd.DataFrame, chain: Chain, design: Design) -> None:
     faults = [
         Fault(
             f"arm {arm.label!r} borrows stage {loan.stage!r}",
-            f"Stages before the last can be borrowed: {', '.join(_trial_names(chain)[:-1]) or 'none here'}",
+            f"Stages before the last can be borrowed: {', '.join(chain.trial_names[:-1]) or 'none here'}",
             place="arms.ai.rows",
         )
         for arm in design.arms
         for loan in arm.borrowed
-        if loan.stage not in _trial_names(chain)[:-1]
+        if loan.stage not in chain.trial_names[:-1]
     ]
     for arm in design.arms:
         for stage in chain.stages:

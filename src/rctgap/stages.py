@@ -13,6 +13,7 @@ __all__ = [
     "Chain",
     "Family",
     "Scale",
+    "Scoring",
     "Source",
     "Stage",
     "Transition",
@@ -21,6 +22,7 @@ __all__ = [
 type Scale = Literal["binary", "ordinal", "bounded", "unbounded"]
 type Family = Literal["task", "outcome"]
 type Source = Literal["benchmark", "trial", "conversations"]
+type Scoring = Literal["given", "automatic", "rectified", "corrected"]
 
 RESERVED = frozenset(
     {"all", "arm", "count", "gap", "item", "item_mix", "marginal", "outcome", "participant", "realized_effect", "score"}
@@ -49,6 +51,9 @@ class Stage:
         empty means the arm's own system.
     instrument : tuple of (str, str)
         How the score was made: scorer, scope, prompt, decoding settings, as declared.
+    scoring : {"given", "automatic", "rectified", "corrected"}
+        Whether the scores are taken as they are; come from an automatic scorer, with its errors in them; are
+        pseudo-scores from a labelled subset; or are corrected for known error rates.
     """
 
     name: str
@@ -57,6 +62,7 @@ class Stage:
     system_column: str = ""
     system: str = ""
     instrument: tuple[tuple[str, str], ...] = ()
+    scoring: Scoring = "given"
 
     @property
     def column(self) -> str:
@@ -137,6 +143,11 @@ class Chain:
         return tuple(stage.name for stage in self.stages)
 
     @property
+    def trial_names(self) -> tuple[str, ...]:
+        """Stages that are observed on answers, in order."""
+        return tuple(stage.name for stage in self.stages if stage.source != "benchmark")
+
+    @property
     def first(self) -> str:
         """The stage that promises."""
         return self.stages[0].name
@@ -155,6 +166,16 @@ class Chain:
     def assumptions(self) -> tuple[str, ...]:
         """Assumption IDs named by any transition, each once, in order."""
         return tuple(dict.fromkeys(name for transition in self.transitions for name in transition.assumptions))
+
+    @property
+    def scores_name(self) -> str:
+        """What the tables call these scores: as given, rectified, corrected, or the scorers' names."""
+        made = {stage.scoring for stage in self.stages}
+        for kind in ("rectified", "corrected"):
+            if kind in made:
+                return kind
+        scorers = [dict(stage.instrument) for stage in self.stages if stage.scoring == "automatic"]
+        return " + ".join(dict.fromkeys(one["scorer"] for one in scorers if "version" in one)) or "as given"
 
     def __getitem__(self, name: str) -> Stage:
         return next(stage for stage in self.stages if stage.name == name)

@@ -25,6 +25,7 @@ from rctgap.records import (
 from rctgap.results import GapDecomposition
 from rctgap.rows import LOST_MINUS_GAINED
 from rctgap.scores import StageScores
+from rctgap.scoring_records import ScoringRow, SpecificationRow
 
 __all__ = ["raw_data_may_be_shown", "suppressed"]
 
@@ -81,6 +82,8 @@ def suppressed(result: GapDecomposition) -> GapDecomposition:
         other_stages=tuple(_stage(row, hidden, note) for row in result.other_stages),
         shares=tuple(_share(row, result, hidden, note) for row in result.shares),
         effects=tuple(_effect(row, result, hidden, note) for row in result.effects),
+        specifications=tuple(_specification(row, limit, note) for row in result.specifications),
+        scoring=tuple(_scoring(row, limit, note) for row in result.scoring),
         attrition=_attrition(result.attrition, limit),
         margins=_margins(result.margins, limit),
         assumptions=tuple(_assumption(row, result, hidden) for row in result.assumptions),
@@ -91,6 +94,21 @@ def suppressed(result: GapDecomposition) -> GapDecomposition:
         return shown
     retold = tuple(declared_margins(shown) if one.check == "declared_margins" else one for one in result.checks)
     return replace(shown, checks=retold)
+
+
+def _specification(row: SpecificationRow, limit: int, note: str) -> SpecificationRow:
+    """A specification under which some stage of the arm rests on few people, successes or failures."""
+    if row.fewest is None or not _small(row.fewest, limit):
+        return replace(row, fewest=None)
+    return replace(
+        row, estimate=None, std_error=None, lower=None, upper=None, interval="", n=None, fewest=None, note=note
+    )
+
+
+def _scoring(row: ScoringRow, limit: int, note: str) -> ScoringRow:
+    if row.n is None or not _small(row.n, limit):
+        return row
+    return replace(row, estimate=None, lower=None, upper=None, n=None, note=note)
 
 
 def _tells(text: str, hidden: _Hidden) -> bool:

@@ -39,8 +39,11 @@ class TrialData:
     attrition: tuple[AttritionStep, ...]
     margins: tuple[MarginComparison, ...]
     sources: Mapping[str, str] = field(default_factory=dict)
+    items_table: Table | None = None
     _answers: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     _runs: pd.DataFrame | None = field(default=None, repr=False)
+    _items: pd.DataFrame | None = field(default=None, repr=False)
+    _rows: "tuple[int, ...]" = field(default=(), repr=False)
 
     @property
     def answers(self) -> pd.DataFrame:
@@ -51,6 +54,16 @@ class TrialData:
     def runs(self) -> pd.DataFrame | None:
         """Benchmark runs, or None."""
         return None if self._runs is None else self._runs.copy()
+
+    @property
+    def items(self) -> pd.DataFrame | None:
+        """The item table, or None."""
+        return None if self._items is None else self._items.copy()
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """The row of the trial's file that each answer stands in, counted from 1 below the header."""
+        return self._rows
 
     def column(self, role: str) -> str | None:
         """Name of the trial column with this role."""
@@ -142,7 +155,17 @@ def read_trial(
     kept, steps = _exclude(answers, tables["trial"], exclude, arm, label)
     _check_design(kept, tables["trial"], design, arm, label)
     return TrialData(
-        design, tables["trial"], tables.get("benchmark"), steps, margins, sources, kept, clean.get("benchmark")
+        design,
+        tables["trial"],
+        tables.get("benchmark"),
+        steps,
+        margins,
+        sources,
+        tables.get("items"),
+        kept.reset_index(drop=True),
+        clean.get("benchmark"),
+        clean.get("items"),
+        tuple(int(row) + 1 for row in kept.index),
     )
 
 
@@ -227,7 +250,7 @@ def _exclude(
         kept = frame[~_matches(frame, table, rule, file)]
         steps.extend(_steps("exclude", frame, kept, table, arm, rule.reason))
         frame = kept
-    return frame.reset_index(drop=True), tuple(steps)
+    return frame, tuple(steps)
 
 
 def _matches(frame: pd.DataFrame, table: Table, rule: Exclusion, file: str) -> "pd.Series[bool]":

@@ -27,6 +27,10 @@ NO_FRAMES = {
     "few_items",
     "criticism",
     "cross_validation",
+    "rectification",
+    "rogan_gladen",
+    "chance_agreement",
+    "agreement",
 }
 ONLY_IN: dict[str, set[str]] = {
     "matplotlib": {"plots"},
@@ -44,6 +48,7 @@ NETWORK = {
     "urllib.request",
     "urllib3",
 }
+MAY_CONNECT = "scorers/judge_client.py"
 UNPICKLERS = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 UNPICKLING_METHODS = {"read_pickle", "to_pickle"}
 CODE_FROM_TEXT = {"eval", "exec", "compile"}
@@ -223,7 +228,8 @@ def third_party_breaches(modules: list[Module]) -> list[str]:
                 breaches.append(f"{place} in a module of array functions")
             if unit not in ONLY_IN.get(top, {unit}) and not item.typing_only:
                 breaches.append(f"{place} belongs in {sorted(ONLY_IN[top]) or 'no module'}")
-            if any(_within(item.name, library) for library in NETWORK):
+            connects = any(_within(item.name, library) for library in NETWORK)
+            if connects and not str(module.file).endswith(MAY_CONNECT):
                 breaches.append(f"{place} opens network connections")
             if top in UNPICKLERS:
                 breaches.append(f"{place} unpickles")

@@ -9,8 +9,9 @@ import yaml
 from click.testing import CliRunner
 
 import rctgap as rg
-from rctgap.analysis import read_analysis, read_inputs, run_analysis
+from rctgap.analysis import run_analysis
 from rctgap.cli import main
+from rctgap.inputs import read_analysis, read_inputs
 from rctgap.simulate import SimulationPlan
 from rctgap.simulated_folder import write_simulation
 

@@ -353,9 +353,14 @@ CASES = (
         ("analysis.yaml, estimand.items, value 'some'", "'fixed' or 'random'"),
     ),
     Case(
-        "a key of a later version",
+        "logs that no stage is scored from",
         set_in("analysis.yaml", "data", "conversations", "logs.jsonl"),
-        ("analysis.yaml, data.conversations, value 'logs.jsonl'", "not of this version", "Remove it"),
+        ("analysis.yaml, data.conversations, value 'logs.jsonl'", "no stage is scored", "remove the key"),
+    ),
+    Case(
+        "labels of scores that came as they are",
+        set_in("analysis.yaml", "data", "labels", "labels.csv"),
+        ("analysis.yaml, data.labels, value 'labels.csv'", "no stage is scored here", "remove the key"),
     ),
     Case(
         "a path that leaves the folder",

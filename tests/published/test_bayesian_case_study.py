@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import rctgap as rg
-from rctgap.analysis import read_analysis, read_inputs
 from rctgap.bayesian import under
 from rctgap.criticism import convergence
 from rctgap.datasets import folder
 from rctgap.estimands import contrasts
+from rctgap.inputs import read_analysis, read_inputs
 from rctgap.posterior_quantities import draws_of
 from rctgap.quantities import linear
 

@@ -17,9 +17,11 @@ from rctgap.plots.predictive import (
     prepare_predictive,
 )
 from rctgap.plots.schools import both_schools, prepare_schools, schools
+from rctgap.plots.specifications import Curve, SpecificationFigure, prepare_specifications, specifications
 from rctgap.plots.vector import svg
 
 __all__ = [
+    "Curve",
     "Effect",
     "Flow",
     "FlowFigure",
@@ -32,6 +34,7 @@ __all__ = [
     "PosteriorMark",
     "Predicted",
     "PredictiveFigure",
+    "SpecificationFigure",
     "StagePredictions",
     "Step",
     "both_schools",
@@ -47,6 +50,8 @@ __all__ = [
     "prepare_posterior",
     "prepare_predictive",
     "prepare_schools",
+    "prepare_specifications",
     "schools",
+    "specifications",
     "svg",
 ]

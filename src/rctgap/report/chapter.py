@@ -16,6 +16,8 @@ from rctgap.report.model_checks import model_checks_section
 from rctgap.report.posterior import posterior_section
 from rctgap.report.quantities import components_section, effects_section, shares_section, stages_section
 from rctgap.report.schools import schools_section
+from rctgap.report.scoring import scoring_section
+from rctgap.report.specifications import specifications_section
 from rctgap.report.words import shown_arms, slug
 from rctgap.results import GapDecomposition
 from rctgap.suppression import suppressed
@@ -84,6 +86,8 @@ def chapter(named: NamedResult, number: int = 1) -> Chapter:
         components_section(result, _pictures(result, plots.forest, "forest", anchor)),
         posterior_section(result, _posterior_pictures(result, anchor)),
         schools_section(result, _school_pictures(result, anchor)),
+        scoring_section(result),
+        specifications_section(result, _specification_pictures(result, anchor)),
         intervals_section(result),
         shares_section(result),
         flows_section(result, _pictures(result, plots.flows, "flows", anchor)),
@@ -111,6 +115,12 @@ def _school_pictures(result: GapDecomposition, anchor: str) -> tuple[Picture, ..
     """One figure, of the first arm shown; the table has every arm."""
     arms = shown_arms(result)[:1] if plots.both_schools(result) else ()
     return _pictures(result, plots.schools, "schools", anchor, arms)
+
+
+def _specification_pictures(result: GapDecomposition, anchor: str) -> tuple[Picture, ...]:
+    """One figure, of the first arm shown; specifications.csv has every arm."""
+    arms = shown_arms(result)[:1] if result.specifications else ()
+    return _pictures(result, plots.specifications, "specifications", anchor, arms)
 
 
 def _predictive_pictures(result: GapDecomposition, anchor: str) -> tuple[Picture, ...]:

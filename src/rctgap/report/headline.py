@@ -1,5 +1,6 @@
 """The opening: what forbids calling the result final, the headline in words, the limits to read it with."""
 
+from rctgap.printing import uncorrected_line
 from rctgap.records import CheckResult, ComponentRow, StageRow
 from rctgap.report.blocks import Block, Notice, Paragraph, Section
 from rctgap.report.words import arm_name, counted, figure, long_interval, quantity, shown_arms, signed
@@ -30,7 +31,7 @@ MEANING = "Posterior figures, intervals and probabilities below can be wrong by 
 def headline_section(result: GapDecomposition) -> Section:
     """Banner, headline, counts and limits."""
     arms = shown_arms(result)
-    blocks: list[Block] = [*_banner(result)]
+    blocks: list[Block] = [*(Paragraph(text, lead=True) for text in uncorrected_line(result)), *_banner(result)]
     blocks.append(Paragraph(headline(result, arms[0]), lead=True))
     effect = _effect_line(result, arms[0])
     if effect:

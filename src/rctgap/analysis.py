@@ -11,6 +11,7 @@ from rctgap.analysis_file import BootstrapEntry
 from rctgap.analysis_stages import COMPLETENESS
 from rctgap.bayesian import BayesianPlan, check_plan, estimate_by_plan
 from rctgap.bootstrap import bootstrapped
+from rctgap.check_context import CheckContext, OtherCell
 from rctgap.checks import checked
 from rctgap.compliers import complier_rows
 from rctgap.decomposition import decompose
@@ -90,7 +91,7 @@ def run_analysis(
             result = _frequentist(one, read, posterior, executor, progress)
     except RctgapError as error:
         raise error.at(str(one.path)) from None
-    result = replace(result, scoring=tuple(_scoring(one, read)))
+    result = replace(result, scoring=tuple(_scoring(one, read)), context=_context(one, read))
     settings = replace(
         result.settings,
         suppress_below=one.file.suppress_below,
@@ -120,6 +121,12 @@ def _frequentist(
     tests = (*result.tests, *_further_tests(one, estimates, executor))
     effects = (*result.effects, *(complier_rows(estimates) if asked.complier_effects else ()))
     return replace(result, tests=tests, effects=effects, specifications=_specifications(one, read))
+
+
+def _context(one: Analysis, read: Inputs) -> CheckContext:
+    """The trial and what the analysis wants compared with it."""
+    cells = tuple(OtherCell(cell.name, cell.score, cell.relaxes) for cell in one.file.cells)
+    return CheckContext(read.measured.scored.trial, one.file.outcomes, cells)
 
 
 def _scoring(one: Analysis, read: Inputs) -> Iterator[ScoringRow]:

@@ -48,13 +48,14 @@ def _logs(given: Any) -> Any:
 
 
 class Data(_Part):
-    """Paths of the tables."""
+    """Paths of the tables, and when the data were collected, as text."""
 
     trial: str
     benchmark: str | None = None
     items: str | None = None
     conversations: Annotated[Conversations | None, pydantic.BeforeValidator(_logs)] = None
     labels: str | None = None
+    date: Text | None = None
 
 
 class Completeness(_Part):
@@ -204,15 +205,36 @@ class Bayesian(_Part):
     compare: bool | None = None
 
 
+class UntestedPrior(_Part):
+    """What is believed of an untested assumption's component, in proportions: a normal distribution."""
+
+    mean: float = pydantic.Field(gt=-1, lt=1)
+    sd: float = pydantic.Field(gt=0, lt=1)
+
+
 class Staged(_Part):
-    """Settings of a staged evaluation."""
+    """Settings of a staged evaluation; `margins` by transition, `priors` by assumption."""
 
     margin: float = pydantic.Field(default=0.05, gt=0, lt=1)
+    margins: dict[str, Annotated[float, pydantic.Field(gt=0, lt=1)]] = {}
     alpha: float = pydantic.Field(default=0.05, gt=0, lt=0.5)
+    power: float = pydantic.Field(default=0.8, gt=0, lt=1)
+    priors: dict[str, UntestedPrior] = {}
+
+
+class CellEntry(_Part):
+    """A mean under another set of relaxed assumptions than the chain passes through."""
+
+    name: str = pydantic.Field(pattern=r"^[a-z][a-z0-9_]*$")
+    score: str
+    relaxes: tuple[str, ...] = pydantic.Field(min_length=1)
 
 
 class AnalysisFile(_Part):
-    """The whole file; of `staged`, the margin also serves a posterior's statements."""
+    """The whole file; of `staged`, the margin also serves a posterior's statements.
+
+    `outcomes` are other measures of the last stage, by name and column; `cells` further means for other stage orders.
+    """
 
     schema_: Literal["rctgap/analysis/1"] = pydantic.Field(alias="schema")
     title: str = ""
@@ -228,6 +250,8 @@ class AnalysisFile(_Part):
     completeness: Completeness | None = None
     multiverse: dict[str, tuple[dict[str, Setting], ...]] = {}
     covariates: tuple[str, ...] = ()
+    outcomes: dict[str, str] = {}
+    cells: tuple[CellEntry, ...] = ()
     estimand: EstimandEntry
     frequentist: Frequentist = Frequentist()
     bayesian: Bayesian = Bayesian()

@@ -18,26 +18,9 @@ from rctgap.errors import Fault, OutputError
 from rctgap.estimates import Sampling
 from rctgap.manifest import manifest_of
 from rctgap.posterior_file import POSTERIOR, posterior_tree, read_tree, write_tree
-from rctgap.records import (
-    AssumptionRow,
-    AttritionRow,
-    CheckResult,
-    ComponentRow,
-    EffectRow,
-    FitRow,
-    HypothesisRow,
-    MarginRow,
-    MissingRow,
-    PosteriorRow,
-    PredictiveRow,
-    PriorRow,
-    Settings,
-    ShareRow,
-    StageRow,
-    SystemRow,
-)
+from rctgap.records import Settings
+from rctgap.result_tables import OF_A_POSTERIOR, ONLY_WITH_ROWS, RECORDS, TABLES
 from rctgap.results import GapDecomposition
-from rctgap.scoring_records import ScoringRow, SpecificationRow
 from rctgap.strict_json import brief, read_json, write_json
 from rctgap.suppression import suppressed
 
@@ -58,26 +41,6 @@ RESULT_SCHEMA = "rctgap/result/1"
 RESULTS_SCHEMA = "rctgap/results/1"
 INDEX = "index.json"
 
-_TABLES: Mapping[str, tuple[str, type]] = {
-    "components": ("components.csv", ComponentRow),
-    "shares": ("shares.csv", ShareRow),
-    "stages": ("stages.csv", StageRow),
-    "other_stages": ("stages_other.csv", StageRow),
-    "effects": ("effects.csv", EffectRow),
-    "tests": ("tests.csv", HypothesisRow),
-    "missing": ("missing.csv", MissingRow),
-    "specifications": ("specifications.csv", SpecificationRow),
-    "scoring": ("scoring.csv", ScoringRow),
-    "posterior": ("posterior.csv", PosteriorRow),
-    "priors": ("priors.csv", PriorRow),
-    "predictive": ("predictive.csv", PredictiveRow),
-    "fits": ("fits.csv", FitRow),
-    "checks": ("checks.csv", CheckResult),
-    "assumptions": ("assumptions.csv", AssumptionRow),
-    "attrition": ("attrition.csv", AttritionRow),
-}
-_OF_A_POSTERIOR = ("posterior", "priors", "predictive", "fits")
-_OF_TEXTS = ("specifications", "scoring")
 REPORTS = ("report.html", "report.md")
 OWN_FILES = frozenset(
     {
@@ -87,15 +50,9 @@ OWN_FILES = frozenset(
         POSTERIOR,
         "figures",
         *REPORTS,
-        *(file for file, _ in _TABLES.values()),
+        *(file for file, _ in TABLES.values()),
     }
 )
-_RECORDS: Mapping[str, type] = {
-    **{name: kind for name, (_, kind) in _TABLES.items()},
-    "alternatives": ComponentRow,
-    "margins": MarginRow,
-    "systems": SystemRow,
-}
 
 
 def save(result: GapDecomposition, folder: Path | str) -> Path:
@@ -147,10 +104,10 @@ def write_result(
     The manifest is made from that one too: what is hidden stays hidden in its warnings.
     """
     shown = suppressed(checked(result))
-    left_out = () if shown.posterior else _OF_A_POSTERIOR
-    for name, (file, kind) in ((one, made) for one, made in _TABLES.items() if one not in left_out):
+    left_out = () if shown.posterior else OF_A_POSTERIOR
+    for name, (file, kind) in ((one, made) for one, made in TABLES.items() if one not in left_out):
         rows = (*shown.components, *shown.alternatives) if name == "components" else getattr(shown, name)
-        if rows or name not in _OF_TEXTS:
+        if rows or name not in ONLY_WITH_ROWS:
             _write_csv(place / file, rows, kind)
     tree = posterior_tree(shown)
     write_json(place / "result.json", _document(shown, None if tree is None else write_tree(tree, place / POSTERIOR)))
@@ -172,7 +129,7 @@ def _plain(value: Any) -> Any:
 def _document(result: GapDecomposition, posterior: str | None) -> dict[str, Any]:
     document: dict[str, Any] = {"schema": RESULT_SCHEMA, "final": result.final, "title": result.title}
     document["settings"] = asdict(result.settings)
-    for name in _RECORDS:
+    for name in RECORDS:
         document[name] = [asdict(row) for row in getattr(result, name)]
     document["warnings"] = list(result.warnings)
     document["notes"] = list(result.notes)
@@ -210,7 +167,7 @@ def load(folder: Path | str) -> GapDecomposition:
             )
         )
     try:
-        records = {name: _records(kind, document[name]) for name, kind in _RECORDS.items()}
+        records = {name: _records(kind, document[name]) for name, kind in RECORDS.items()}
         settings = pydantic.TypeAdapter(Settings).validate_python(document["settings"])
         texts = pydantic.TypeAdapter(dict[str, tuple[str, ...]]).validate_python(
             {"warnings": document["warnings"], "notes": document["notes"]}

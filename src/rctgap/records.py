@@ -176,7 +176,7 @@ class SystemRow:
 
 @dataclass(frozen=True, slots=True)
 class AssumptionRow:
-    """One row of assumptions.csv."""
+    """One row of assumptions.csv; the interval is that of the staged evaluation, at its own level."""
 
     assumption_id: str
     question: str
@@ -189,6 +189,8 @@ class AssumptionRow:
     upper: float | None
     evidence: str
     transition: str = ""
+    margin: float | None = None
+    level: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rctgap.check_records import BiasRow, InfluenceRow, OrderRow, OutcomeRow
 from rctgap.records import (
     AssumptionRow,
     AttritionRow,
@@ -23,6 +24,7 @@ from rctgap.records import (
     records_frame,
 )
 from rctgap.scoring_records import ScoringRow, SpecificationRow
+from rctgap.staged_records import PredictionRow, StagedRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from rctgap.cards import BenchmarkCard
+    from rctgap.check_context import CheckContext
     from rctgap.estimates import Sampling, StageEstimates
 
 __all__ = ["GapDecomposition"]
@@ -43,8 +46,8 @@ class GapDecomposition:
     made of. The rows under other estimands (items random beside fixed, standardised beside
     observed mix) are kept with the main ones and told apart by `items` and `item_weights`. The same
     estimates with other intervals, and a posterior beside frequentist estimates, are `alternatives`, told apart by
-    `method` and `estimator`. `bayesian` are the estimates that carry the posterior, and `draws` the groups of a loaded
-    result's posterior.nc.
+    `method` and `estimator`. `context` is the trial that checks look into, `bayesian` are the estimates that carry the
+    posterior, and `draws` the groups of a loaded result's posterior.nc.
     """
 
     title: str
@@ -66,6 +69,12 @@ class GapDecomposition:
     specifications: tuple[SpecificationRow, ...] = ()
     scoring: tuple[ScoringRow, ...] = ()
     tests: tuple[HypothesisRow, ...] = ()
+    staged: tuple[StagedRow, ...] = ()
+    predictions: tuple[PredictionRow, ...] = ()
+    influence: tuple[InfluenceRow, ...] = ()
+    orders: tuple[OrderRow, ...] = ()
+    outcomes: tuple[OutcomeRow, ...] = ()
+    bias: tuple[BiasRow, ...] = ()
     posterior: tuple[PosteriorRow, ...] = ()
     priors: tuple[PriorRow, ...] = ()
     predictive: tuple[PredictiveRow, ...] = ()
@@ -75,6 +84,7 @@ class GapDecomposition:
     bayesian: "StageEstimates | None" = field(default=None, compare=False, repr=False)
     draws: "xr.DataTree | None" = field(default=None, compare=False, repr=False)
     card: "BenchmarkCard | None" = field(default=None, compare=False, repr=False)
+    context: "CheckContext | None" = field(default=None, compare=False, repr=False)
 
     def tidy(self) -> "pd.DataFrame":
         """Every component, gap, effect and conditional as one frame, one row each (columns of components.csv)."""

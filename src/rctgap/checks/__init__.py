@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from rctgap.check_context import CheckContext
 from rctgap.checks.agreement import agreement
 from rctgap.checks.clustering import clustering
 from rctgap.checks.convergence import convergence
@@ -13,7 +14,7 @@ from rctgap.checks.same_system import same_system
 from rctgap.records import CheckResult
 from rctgap.results import GapDecomposition
 
-__all__ = ["checked", "run_checks"]
+__all__ = ["checked", "run_checks", "tabled"]
 
 _CHECKS: Sequence[Callable[[GapDecomposition], CheckResult]] = (
     declared_margins,
@@ -26,12 +27,14 @@ _CHECKS: Sequence[Callable[[GapDecomposition], CheckResult]] = (
 )
 
 
-def run_checks(result: GapDecomposition) -> tuple[CheckResult, ...]:
+def run_checks(result: GapDecomposition, context: CheckContext | None = None) -> tuple[CheckResult, ...]:
     """Run every check on a result, or give those that a loaded result was saved with.
 
     Parameters
     ----------
     result : GapDecomposition
+    context : CheckContext, optional
+        The trial behind the result, for checks that look at more than its scores; that of the result by default.
 
     Returns
     -------
@@ -53,11 +56,18 @@ def run_checks(result: GapDecomposition) -> tuple[CheckResult, ...]:
     """
     if result.estimates is None:
         return result.checks
-    return tuple(check(result) for check in _CHECKS)
+    whole = tabled(result if context is None else replace(result, context=context))
+    return tuple(check(whole) for check in _CHECKS)
+
+
+def tabled(result: GapDecomposition) -> GapDecomposition:
+    """The result with the tables that its checks rest on."""
+    return result
 
 
 def checked(result: GapDecomposition) -> GapDecomposition:
     """The result with its checks filled in, kept as they are where it was loaded."""
     if result.estimates is None or result.checks:
         return result
-    return replace(result, checks=run_checks(result))
+    whole = tabled(result)
+    return replace(whole, checks=run_checks(whole))

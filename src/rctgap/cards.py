@@ -5,14 +5,13 @@ These are the BenchmarkCards of Raman et al. (arXiv 2605.22612), not the unrelat
 schema is told. What a card says is text, shown and never evaluated.
 """
 
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from rctgap.card_evidence import DeploymentEvidence, split_notes
 from rctgap.card_format import (
     DEFAULT_ASSUMPTIONS,
     Block,
@@ -36,18 +35,15 @@ __all__ = [
     "BenchmarkCard",
     "CardNote",
     "Holds",
+    "blank",
     "check_card",
     "declared_holds",
-    "describe_card",
     "read_card",
 ]
 
 type NoteKind = Literal["departure", "missing", "unanswered", "practitioner"]
 
 _BLANKS = ("", "~", "null")
-_COLUMNS = ("ID", "question", "answer", "holds at deployment")
-_COLUMN_WIDTH = 30
-_LINE_WIDTH = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +84,23 @@ class BenchmarkCard:
     Attributes
     ----------
     name, citation, version, intended_use, deployment_context, notes : str
-        The card's texts as written; empty where absent.
+        The card's texts as written; empty where absent. `notes` are without the evidence that they carry.
     intended_use_holds : str
         The `holds_at_deployment` that some published cards give the intended use.
     assumptions : tuple of Assumption
         In the card's order, each ID once.
     departures : tuple of str
         One sentence for each departure from the authors' schema.
+    evidence : tuple of DeploymentEvidence
+        What results have said of the assumptions, as the card's notes carry it, in its order.
     path : Path or None
         The file, where there is one.
     sha256 : str
         The file's SHA-256; empty without a file.
     document : Mapping
         The whole card as an immutable mapping, keys unknown to the schema included.
+    text : str
+        The file's text, comments included; empty without a file.
     """
 
     name: str
@@ -112,9 +112,11 @@ class BenchmarkCard:
     assumptions: tuple[Assumption, ...]
     notes: str
     departures: tuple[str, ...]
+    evidence: tuple[DeploymentEvidence, ...] = ()
     path: Path | None = None
     sha256: str = ""
     document: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False, hash=False)
+    text: str = field(default="", repr=False, compare=False)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -156,6 +158,8 @@ Did you mean 'task.query_authorship'? Allowed: task.query_authorship
         return tuple(known[name] for name in wanted)
 
     def __str__(self) -> str:
+        from rctgap.card_rendering import describe_card  # noqa: PLC0415 - loaded when something is printed
+
         return describe_card(self)
 
 
@@ -223,17 +227,21 @@ def read_card(source: Path | str | Mapping[str, Any]) -> BenchmarkCard:
     found = tuple(faults(document, file))
     if found:
         raise CardError(*found)
+    notes = split_notes(_text(document, "notes"))
+    told = (notes.remark,) if notes.remark else ()
     return BenchmarkCard(
         name=_text(document, "benchmark_name"),
         citation=_text(document, "citation"),
         version=_text(document, "version"),
         **_intended_use(document),
         assumptions=tuple(map(_assumption, blocks(document))),
-        notes=_text(document, "notes"),
-        departures=(*departures(document), *untyped(document if path is None else _as_typed(path))),
+        notes=notes.text,
+        departures=(*departures(document), *untyped(document if path is None else _as_typed(path)), *told),
+        evidence=notes.evidence,
         path=path,
         sha256="" if path is None else sha256(path),
         document=document,
+        text="" if path is None else path.read_bytes().decode("utf-8-sig"),
     )
 
 
@@ -296,101 +304,26 @@ def check_card(card: BenchmarkCard) -> tuple[CardNote, ...]:
     return tuple(notes)
 
 
-def _blank(text: str) -> bool:
+def blank(text: str) -> bool:
+    """Whether a text says nothing: white space, or what YAML writes for nothing."""
     return displayed(text).lower() in _BLANKS
 
 
 def _unanswered(card: BenchmarkCard) -> Iterator[str]:
     use = {"benchmark_name": card.name, "citation": card.citation, "intended_use_case.answer": card.intended_use}
-    yield from (place for place, text in use.items() if _blank(text))
+    yield from (place for place, text in use.items() if blank(text))
     for assumption in card.assumptions:
         designer = {"question": assumption.question, "answer": assumption.answer}
-        yield from (f"{assumption.id}.{key}" for key, text in designer.items() if _blank(text))
+        yield from (f"{assumption.id}.{key}" for key, text in designer.items() if blank(text))
 
 
 def _undeclared(card: BenchmarkCard) -> Iterator[str]:
-    if _blank(card.deployment_context):
+    if blank(card.deployment_context):
         yield "intended_use_case.deployment_context is empty, so the card says nothing of where the model is used."
-    blank = [assumption.id for assumption in card.assumptions if _blank(assumption.holds_at_deployment)]
-    if blank:
-        yield f"holds_at_deployment is empty for {', '.join(blank)}."
+    unfilled = [assumption.id for assumption in card.assumptions if blank(assumption.holds_at_deployment)]
+    if unfilled:
+        yield f"holds_at_deployment is empty for {', '.join(unfilled)}."
     for assumption in card.assumptions:
-        if assumption.id not in blank and not assumption.declared:
+        if assumption.id not in unfilled and not assumption.declared:
             place = f"{assumption.id}.holds_at_deployment"
             yield f"{place} does not open with a plain Yes, No or Partially, so it declares nothing."
-
-
-def describe_card(card: BenchmarkCard) -> str:
-    """Show a card as plain text: its heading, a table of its assumptions, its departures.
-
-    Parameters
-    ----------
-    card : BenchmarkCard
-        The card as read.
-
-    Returns
-    -------
-    str
-        Lines without control characters, whatever the card contains.
-
-    Examples
-    --------
-    >>> from rctgap.cards import describe_card, read_card
-    >>> card = read_card({
-    ...     "benchmark_name": "Rash quiz",
-    ...     "citation": "doe2026",
-    ...     "intended_use_case": {"answer": "Naming a rash"},
-    ...     "outcome": {
-    ...         "decision_mediation": {"question": "Who decides?", "answer": "The AI", "holds_at_deployment": "No"},
-    ...     },
-    ... })
-    >>> print(describe_card(card))
-    Rash quiz
-    citation:      doe2026
-    intended use:  Naming a rash
-    <BLANKLINE>
-    ID                          question      answer  holds at deployment
-    --------------------------  ------------  ------  -------------------
-    outcome.decision_mediation  Who decides?  The AI  No
-    <BLANKLINE>
-    No departure from the authors' schema.
-    """
-    heading = {
-        "citation": card.citation,
-        "version": card.version,
-        "intended use": card.intended_use,
-        "intended use holds": card.intended_use_holds,
-        "deployment": card.deployment_context,
-        "notes": card.notes,
-        "SHA-256": card.sha256,
-    }
-    filled = {label: displayed(text) for label, text in heading.items() if not _blank(text)}
-    width = max((len(label) for label in filled), default=0) + 3
-    labelled = (_wrapped(text, f"{label}:".ljust(width)) for label, text in filled.items())
-    return "\n".join([displayed(card.name) or "(unnamed card)", *labelled, "", *_table(card), "", *_departed(card)])
-
-
-def _wrapped(text: str, opening: str) -> str:
-    return textwrap.fill(text, _LINE_WIDTH, initial_indent=opening, subsequent_indent=" " * len(opening))
-
-
-def _departed(card: BenchmarkCard) -> list[str]:
-    if not card.departures:
-        return ["No departure from the authors' schema."]
-    return ["Departures from the authors' schema:", *(_wrapped(sentence, "- ") for sentence in card.departures)]
-
-
-def _table(card: BenchmarkCard) -> list[str]:
-    rows = [(row.id, row.question, row.answer, row.holds_at_deployment) for row in card.assumptions]
-    cells = [[_cell(text, column) for column, text in enumerate(row)] for row in (_COLUMNS, *rows)]
-    widths = [max(len(line) for row in cells for line in row[column]) for column in range(len(_COLUMNS))]
-    lines = [[_aligned(parts, widths) for parts in zip_longest(*row, fillvalue="")] for row in cells]
-    return [*lines[0], "  ".join("-" * width for width in widths), *(line for row in lines[1:] for line in row)]
-
-
-def _cell(text: str, column: int) -> list[str]:
-    return [text] if column == 0 else textwrap.wrap(displayed(text), _COLUMN_WIDTH) or [""]
-
-
-def _aligned(parts: Iterable[str], widths: Iterable[int]) -> str:
-    return "  ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()

@@ -12,7 +12,7 @@ import yaml
 
 from rctgap.errors import Fault, RctgapError
 
-__all__ = ["MAX_DOCUMENT_BYTES", "bounded", "nearest", "parse", "read_document", "sha256"]
+__all__ = ["MAX_DOCUMENT_BYTES", "bounded", "load_text", "nearest", "parse", "read_document", "sha256"]
 
 MAX_DOCUMENT_BYTES = 2_000_000
 MAX_DEPTH = 20
@@ -88,14 +88,42 @@ def read_document(path: Path, error: type[RctgapError], *, text_only: bool = Fal
     name = str(path)
     try:
         text = _text(path, error)
-        if path.suffix == ".json":
-            content = json.loads(text, object_pairs_hook=_unique_pairs)
-        else:
-            content = yaml.load(text, Loader=_UniqueKeysText if text_only else _UniqueKeys)  # noqa: S506 - both are safe loaders
     except OSError as fault:
         raise error(Fault(f"the file cannot be read: {fault.strerror}", "Check its name and rights", name)) from None
     except UnicodeDecodeError as fault:
         raise error(Fault(f"byte {fault.start} is not UTF-8", "Save the file as UTF-8", name)) from None
+    content = load_text(text, name, error, as_json=path.suffix == ".json", text_only=text_only)
+    if not isinstance(content, dict):
+        what = "the document is empty" if content is None else f"the document is {_shown(content)}"
+        raise error(Fault(what, "A mapping of keys to values is expected", name))
+    return content
+
+
+def load_text(text: str, name: str, error: type[RctgapError], *, as_json: bool = False, text_only: bool = False) -> Any:
+    """Load the text of a YAML or JSON document safely, whatever it holds.
+
+    Parameters
+    ----------
+    text : str
+    name : str
+        The file, or what else the text is, for the message.
+    error : type
+        The leaf of `RctgapError` to raise.
+    as_json : bool
+        Whether it is JSON.
+    text_only : bool
+        Keep every YAML scalar as text.
+
+    Raises
+    ------
+    RctgapError
+        Of the type given: broken syntax, a tag, a key given twice, too deep or too large.
+    """
+    try:
+        if as_json:
+            content = json.loads(text, object_pairs_hook=_unique_pairs)
+        else:
+            content = yaml.load(text, Loader=_UniqueKeysText if text_only else _UniqueKeys)  # noqa: S506 - both are safe loaders
     except RecursionError:
         raise error(Fault("the document is nested too deeply", f"At most {MAX_DEPTH} levels", name)) from None
     except yaml.constructor.ConstructorError as fault:
@@ -103,9 +131,6 @@ def read_document(path: Path, error: type[RctgapError], *, text_only: bool = Fal
         raise error(Fault(_syntax(fault), allowed, name, _place(fault))) from None
     except (yaml.YAMLError, ValueError) as fault:
         raise error(Fault(_syntax(fault), "Correct the syntax", name, _place(fault))) from None
-    if not isinstance(content, dict):
-        what = "the document is empty" if content is None else f"the document is {_shown(content)}"
-        raise error(Fault(what, "A mapping of keys to values is expected", name))
     bounded(content, name, error)
     return content
 

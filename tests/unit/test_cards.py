@@ -10,12 +10,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rctgap.card_rendering import describe_card
 from rctgap.cards import (
     DEFAULT_ASSUMPTIONS,
     BenchmarkCard,
     check_card,
     declared_holds,
-    describe_card,
     read_card,
 )
 from rctgap.errors import CardError

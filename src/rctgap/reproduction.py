@@ -125,7 +125,7 @@ def _inputs(data: Path | None) -> Iterator[tuple[Path, CheckResult | None, Seque
     tables = tables_from(data)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        for path in embedded.glob("*.yaml"):
+        for path in (*embedded.glob("*.yaml"), *embedded.glob("disposition*.csv")):
             shutil.copy(path, folder / path.name)
         for name, frame in tables.items():
             frame.to_csv(folder / name, index=False, lineterminator="\n")

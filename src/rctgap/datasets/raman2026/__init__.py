@@ -16,4 +16,5 @@ CHAINS = (
     "gpt-4o-either",
     "llama-3-70b-either",
     "command-r-plus-either",
+    "disposition",
 )

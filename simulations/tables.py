@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pandas as pd
+from staged_table import power_curve, staged_section
+from study_tables import checks_section, pooling_section
 
 HERE = Path(__file__).parent
 FEWEST = 20
@@ -338,12 +340,16 @@ def page() -> str:
         *hierarchical(),
         *calibrated(),
         f"\n{rectification()}",
+        staged_section(),
+        checks_section(),
+        pooling_section(),
     ]
     return "\n".join(parts) + "\n"
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page and the figure of its last section."""
+    power_curve()
     (HERE / "README.md").write_text(page(), encoding="utf-8")
 
 

@@ -15,6 +15,7 @@ _WHERE = {
     "Chain": "stages",
     "Conversation": "conversations",
     "DEFAULT_CHAIN": "stages",
+    "DeploymentEvidence": "card_evidence",
     "Design": "design",
     "Dictionary": "dictionary",
     "Estimand": "estimands",
@@ -22,6 +23,7 @@ _WHERE = {
     "GapDecomposition": "results",
     "LogForm": "logs.reading",
     "MomentKey": "estimands",
+    "PoolingPrior": "pooling",
     "RctgapError": "errors",
     "RctgapWarning": "errors",
     "SimulatedTrial": "simulate",
@@ -33,12 +35,14 @@ _WHERE = {
     "TrialData": "trial",
     "bootstrapped": "bootstrap",
     "codebook": "codebooks",
+    "compare": "synthesis",
     "complete_cases": "missing",
     "complier_effects": "compliers",
     "decompose": "decomposition",
     "estimate_bayesian": "bayesian",
     "estimate_frequentist": "frequentist",
     "estimate_system": "system",
+    "evidence_of": "deployment_evidence",
     "inverse_probability": "weighting",
     "labelling_plan": "labelling",
     "load": "export",
@@ -57,10 +61,13 @@ _WHERE = {
     "score_analysis": "inputs",
     "score_stages": "scores",
     "simulate_trial": "simulate",
+    "staged_evaluation": "evaluation",
     "wald_tests": "wald",
     "wild_cluster_bootstrap": "inference_by_design",
+    "with_evidence": "card_writing",
     "turn_table": "conversations",
     "write_report": "report",
+    "write_synthesis": "synthesis",
 }
 
 __all__ = ["__version__", *sorted(_WHERE)]  # noqa: PLE0604 - names of the table above
@@ -69,17 +76,21 @@ if TYPE_CHECKING:
     from rctgap.analysis import run_analysis
     from rctgap.bayesian import estimate_bayesian
     from rctgap.bootstrap import bootstrapped
+    from rctgap.card_evidence import DeploymentEvidence
+    from rctgap.card_writing import with_evidence
     from rctgap.cards import BenchmarkCard, read_card
     from rctgap.checks import run_checks
     from rctgap.codebooks import codebook
     from rctgap.compliers import complier_effects
     from rctgap.conversations import Conversation, turn_table
     from rctgap.decomposition import decompose
+    from rctgap.deployment_evidence import evidence_of
     from rctgap.design import Arm, Borrowing, Design, Exclusion
     from rctgap.dictionary import Dictionary, read_dictionary
     from rctgap.errors import RctgapError, RctgapWarning
     from rctgap.estimands import Estimand, MomentKey
     from rctgap.estimates import StageEstimates
+    from rctgap.evaluation import staged_evaluation
     from rctgap.export import load, save
     from rctgap.frequentist import estimate_frequentist
     from rctgap.inference_by_design import randomisation_inference, wild_cluster_bootstrap
@@ -88,12 +99,14 @@ if TYPE_CHECKING:
     from rctgap.logs.reading import LogForm, read_conversations
     from rctgap.missing import complete_cases
     from rctgap.missingness import missing_score_rows
+    from rctgap.pooling import PoolingPrior
     from rctgap.posterior_file import read_posterior
     from rctgap.report import write_report
     from rctgap.results import GapDecomposition
     from rctgap.scores import StageScores, score_stages
     from rctgap.simulate import SimulatedTrial, SimulationPlan, simulate_trial
     from rctgap.stages import DEFAULT_CHAIN, Chain, Stage, Transition
+    from rctgap.synthesis import compare, write_synthesis
     from rctgap.system import estimate_system
     from rctgap.trial import TrialData, read_trial
     from rctgap.wald import wald_tests

@@ -1,6 +1,5 @@
 """From analysis.yaml to a result: every fault of the inputs in one error, then the chain of functions."""
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -14,9 +13,10 @@ from rctgap.bootstrap import bootstrapped
 from rctgap.check_context import CheckContext, OtherCell
 from rctgap.checks import checked
 from rctgap.compliers import complier_rows
-from rctgap.decomposition import decompose
-from rctgap.errors import RctgapError, RctgapWarning
+from rctgap.decomposition import decomposed
+from rctgap.errors import RctgapError
 from rctgap.estimates import StageEstimates
+from rctgap.evaluation import evaluated
 from rctgap.frequentist import estimate_frequentist
 from rctgap.hypotheses import randomisation_rows, wild_rows
 from rctgap.inputs import Analysis, Inputs, read_analysis, read_inputs
@@ -29,6 +29,7 @@ from rctgap.results import GapDecomposition
 from rctgap.scores import StageScores, score_stages
 from rctgap.scoring_records import ScoringRow, SpecificationRow
 from rctgap.scoring_rows import agreement_rows, completeness_rows, rate_rows, rectification_rows, said_rows
+from rctgap.staged import StagedPlan
 from rctgap.stages import Chain
 from rctgap.trial import TrialData
 
@@ -38,6 +39,7 @@ __all__ = [
     "bayesian_plan",
     "run_analysis",
     "seed_of",
+    "staged_plan",
     "with_few_replicates",
 ]
 
@@ -89,16 +91,24 @@ def run_analysis(
             result = _decomposed(one, read, posterior)
         else:
             result = _frequentist(one, read, posterior, executor, progress)
+        settings = replace(
+            result.settings,
+            suppress_below=one.file.suppress_below,
+            allow_mixed_systems=one.file.allow_mixed_systems,
+            allow_unconverged=allow_unconverged,
+        )
+        scoring, context = tuple(_scoring(one, read)), _context(one, read)
+        whole = replace(result, settings=settings, scoring=scoring, context=context)
+        return checked(evaluated(whole, staged_plan(one)))
     except RctgapError as error:
         raise error.at(str(one.path)) from None
-    result = replace(result, scoring=tuple(_scoring(one, read)), context=_context(one, read))
-    settings = replace(
-        result.settings,
-        suppress_below=one.file.suppress_below,
-        allow_mixed_systems=one.file.allow_mixed_systems,
-        allow_unconverged=allow_unconverged,
-    )
-    return checked(replace(result, settings=settings, checks=()))
+
+
+def staged_plan(analysis: Analysis) -> StagedPlan:
+    """What the key `staged` asks for."""
+    asked = analysis.file.staged
+    priors = {name: (one.mean, one.sd) for name, one in asked.priors.items()}
+    return StagedPlan(asked.margin, asked.alpha, asked.margins, asked.power, priors)
 
 
 def _frequentist(
@@ -166,9 +176,7 @@ def _specifications(one: Analysis, read: Inputs) -> tuple[SpecificationRow, ...]
 def _decomposed(one: Analysis, read: Inputs, estimates: Sequence[StageEstimates]) -> GapDecomposition:
     """The decomposition of the first estimates with the others beside; caveats are in the result and warn no-one."""
     main, *beside = estimates
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RctgapWarning)
-        return decompose(main, read.estimand, read.card, title=one.title, beside=beside, margin=one.file.staged.margin)
+    return decomposed(main, read.estimand, read.card, title=one.title, beside=beside, margin=one.file.staged.margin)
 
 
 def bayesian_plan(analysis: Analysis) -> BayesianPlan:

@@ -1,5 +1,6 @@
 """The form of analysis.yaml, strict: unknown keys are refused with the nearest valid spelling."""
 
+import datetime as dt
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -12,8 +13,8 @@ __all__ = ["AnalysisFile", "ArmEntry", "BootstrapEntry", "Conversations", "Stage
 
 
 def _text(value: Any) -> Any:
-    """Labels may be written as YAML numbers."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    """Labels may be written as YAML numbers, and a day as a YAML date."""
+    return str(value) if isinstance(value, int | float | dt.date) and not isinstance(value, bool) else value
 
 
 def _setting(value: Any) -> Any:

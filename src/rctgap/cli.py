@@ -3,14 +3,16 @@
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rctgap import __version__
-from rctgap.errors import AnalysisError, Fault, RctgapError
+from rctgap.cli_cards import card
+from rctgap.cli_shared import PATH, plain_errors
+from rctgap.errors import AnalysisError, Fault
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -24,17 +26,6 @@ __all__ = ["main"]
 
 NOT_FINAL = 3
 METHODS = ("frequentist", "bayesian", "both")
-_PATH = click.Path(path_type=Path)
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Turn a user's mistake into a message and exit code 2."""
-    try:
-        yield
-    except RctgapError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(2)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -49,12 +40,12 @@ def main() -> None:
 
 @main.command()
 @click.argument("study", type=click.Choice(["raman2026"]))
-@click.option("--data", type=_PATH, help="Folder with the authors' own files; the embedded counts otherwise.")
-@click.option("--out", type=_PATH, help="Result folder. [default: results/STUDY]")
+@click.option("--data", type=PATH, help="Folder with the authors' own files; the embedded counts otherwise.")
+@click.option("--out", type=PATH, help="Result folder. [default: results/STUDY]")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def reproduce(study: str, data: Path | None, out: Path | None, quiet: bool) -> None:
     """Re-compute a published case study, one result folder a chain and one report over all."""
-    with _plain_errors():
+    with plain_errors():
         from rctgap.reproduction import reproduce as run  # noqa: PLC0415 - heavy
 
         done = run(out or Path("results") / study, data, lambda names: _progress(names, quiet, "Chains"))
@@ -80,11 +71,11 @@ def _reproduction_text(done: "Reproduction") -> str:
 
 
 @main.command()
-@click.argument("analysis", type=_PATH)
+@click.argument("analysis", type=PATH)
 @click.option("--allow-outside", is_flag=True, help="Let the analysis name files outside its own folder.")
 def validate(analysis: Path, allow_outside: bool) -> None:
     """Check dictionary, data, design, links and card; every fault at once."""
-    with _plain_errors():
+    with plain_errors():
         from rctgap.analysis import run_analysis, with_few_replicates  # noqa: PLC0415 - heavy
         from rctgap.inputs import read_analysis  # noqa: PLC0415 - heavy
         from rctgap.printing import attrition_text  # noqa: PLC0415 - heavy
@@ -97,9 +88,9 @@ def validate(analysis: Path, allow_outside: bool) -> None:
 
 
 @main.command()
-@click.argument("analysis", type=_PATH)
+@click.argument("analysis", type=PATH)
 @click.option("--method", type=click.Choice(METHODS), default=METHODS[0], show_default=True)
-@click.option("--out", type=_PATH, help="Result folder. [default: results/TITLE]")
+@click.option("--out", type=PATH, help="Result folder. [default: results/TITLE]")
 @click.option("--allow-outside", is_flag=True, help="Let the analysis name files outside its own folder.")
 @click.option("--allow-unconverged", is_flag=True, help="Call a posterior final whose chains did not converge.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
@@ -107,7 +98,42 @@ def decompose(
     analysis: Path, method: "Method", out: Path | None, allow_outside: bool, allow_unconverged: bool, quiet: bool
 ) -> None:
     """Estimate and split the gap; write a result folder with its report."""
-    with _plain_errors():
+    result, folder = _run(analysis, method, out, allow_outside, allow_unconverged, quiet)
+    if not quiet:
+        click.echo(result)
+        click.echo(f"\nReport: {folder / 'report.html'}")
+    sys.exit(_exit_code(result, folder.name))
+
+
+@main.command()
+@click.argument("analysis", type=PATH)
+@click.option("--method", type=click.Choice(METHODS), default=METHODS[0], show_default=True)
+@click.option("--out", type=PATH, help="Result folder. [default: results/TITLE]")
+@click.option("--allow-outside", is_flag=True, help="Let the analysis name files outside its own folder.")
+@click.option("--allow-unconverged", is_flag=True, help="Call a posterior final whose chains did not converge.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def stage(
+    analysis: Path, method: "Method", out: Path | None, allow_outside: bool, allow_unconverged: bool, quiet: bool
+) -> None:
+    """Test the card's assumptions in order, with what each stage predicts and which study comes next.
+
+    Stages that do not exist yet are left out of the analysis: what is there gives a prediction, and the card the list
+    of assumptions that are still untested.
+    """
+    result, folder = _run(analysis, method, out, allow_outside, allow_unconverged, quiet)
+    if not quiet:
+        from rctgap.printing import staged_text  # noqa: PLC0415 - heavy
+
+        click.echo(staged_text(result))
+        click.echo(f"\nReport: {folder / 'report.html'}")
+    sys.exit(_exit_code(result, folder.name))
+
+
+def _run(
+    analysis: Path, method: "Method", out: Path | None, allow_outside: bool, allow_unconverged: bool, quiet: bool
+) -> "tuple[GapDecomposition, Path]":
+    """Run an analysis into its result folder."""
+    with plain_errors():
         from rctgap.inputs import read_analysis  # noqa: PLC0415 - heavy
         from rctgap.runs import run_to_folder  # noqa: PLC0415 - heavy
 
@@ -120,10 +146,7 @@ def decompose(
             allow_unconverged=allow_unconverged,
             progress=iter if quiet else lambda parts: _progress(parts, quiet, "Replicates"),
         )
-        if not quiet:
-            click.echo(result)
-            click.echo(f"\nReport: {folder / 'report.html'}")
-    sys.exit(_exit_code(result, folder.name))
+    return result, folder
 
 
 def _exit_code(result: "GapDecomposition", name: str) -> int:
@@ -145,12 +168,12 @@ def _processes(count: int) -> "AbstractContextManager[Executor | None]":
 
 
 @main.command()
-@click.argument("analysis", type=_PATH)
-@click.option("--out", type=_PATH, help="A .csv or .parquet file. [default: beside ANALYSIS, NAME-scores.csv]")
+@click.argument("analysis", type=PATH)
+@click.option("--out", type=PATH, help="A .csv or .parquet file. [default: beside ANALYSIS, NAME-scores.csv]")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that score.")
 @click.option("--explain", is_flag=True, help="Say what the published rule finds where whole_word finds nothing; slow.")
 @click.option("--sample", type=click.IntRange(1), help="Also draw so many cases, as a blinded sheet to label.")
-@click.option("--sheet", type=_PATH, help="The sheet's file. [default: beside ANALYSIS, NAME-labels.csv]")
+@click.option("--sheet", type=PATH, help="The sheet's file. [default: beside ANALYSIS, NAME-labels.csv]")
 @click.option("--allow-outside", is_flag=True, help="Let the analysis name files outside its own folder.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def score(
@@ -168,7 +191,7 @@ def score(
     A sheet for labelling holds the texts of the cases drawn, and nothing of arm, participant or score: treat it as you
     treat the logs. Filled in, it is named under data.labels.
     """
-    with _plain_errors():
+    with plain_errors():
         from rctgap.inputs import read_analysis, score_analysis  # noqa: PLC0415 - heavy
         from rctgap.scored_table import scores_text, write_scores  # noqa: PLC0415 - heavy
 
@@ -186,10 +209,10 @@ def score(
 
 
 @main.command()
-@click.argument("folder", type=_PATH)
+@click.argument("folder", type=PATH)
 def report(folder: Path) -> None:
     """Rebuild the report of a result folder, or of a folder of them."""
-    with _plain_errors():
+    with plain_errors():
         from rctgap.report import write_report  # noqa: PLC0415 - heavy
 
         for path in write_report(folder):
@@ -197,7 +220,7 @@ def report(folder: Path) -> None:
 
 
 @main.command()
-@click.option("--out", type=_PATH, required=True, help="New folder.")
+@click.option("--out", type=PATH, required=True, help="New folder.")
 @click.option("--seed", type=int, required=True, help="Same seed, same trial.")
 @click.option("--arms", type=click.IntRange(1, 20), default=1, show_default=True, help="AI arms, beside a control arm.")
 @click.option("--participants", type=int, default=300, show_default=True, help="Participants per arm.")
@@ -211,7 +234,7 @@ def report(folder: Path) -> None:
 @click.option("--missing", multiple=True, metavar="STAGE=P", help="Chance that a score is missing; repeat.")
 def simulate(out: Path, seed: int, arms: int, means: tuple[str, ...], missing: tuple[str, ...], **sizes: Any) -> None:
     """Write a trial with known components: data, dictionary, analysis and truth.csv."""
-    with _plain_errors():
+    with plain_errors():
         from rctgap.simulate import DEFAULT_MEANS, SimulationPlan  # noqa: PLC0415 - heavy
         from rctgap.simulated_folder import write_simulation  # noqa: PLC0415 - heavy
 
@@ -245,32 +268,57 @@ def _chances(option: str, given: Sequence[str], known: Iterable[str]) -> dict[st
     return found
 
 
-@main.group()
-def card() -> None:
-    """Read and check BenchmarkCards."""
+@main.command()
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=PATH)
+@click.option("--out", type=PATH, help="Write synthesis.csv, synthesis.json and a report there.")
+@click.option("--arm", default="all", show_default=True, help="Which arm of each result; all is the mean over AI arms.")
+@click.option("--side-by-side", is_flag=True, help="Show without pooling.")
+@click.option("--no-effects", is_flag=True, help="Leave effects unpooled, which need a control arm in every trial.")
+@click.option("--level", type=float, default=0.95, show_default=True, help="Of the intervals.")
+@click.option("--margin", type=float, default=0.05, show_default=True, help="For the chance of a mean under it.")
+@click.option("--mu-sd", type=float, default=0.5, show_default=True, help="Bayesian: mean ~ Normal(0, this).")
+@click.option("--tau-scale", type=float, default=0.1, show_default=True, help="Bayesian: tau ~ half-normal(this).")
+@click.option("--allow-not-final", is_flag=True, help="Take results that a check forbids calling final.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def compare(
+    folders: tuple[Path, ...],
+    out: Path | None,
+    arm: str,
+    side_by_side: bool,
+    no_effects: bool,
+    level: float,
+    margin: float,
+    mu_sd: float,
+    tau_scale: float,
+    allow_not_final: bool,
+    quiet: bool,
+) -> None:
+    """Lay results of several trials side by side, and pool them.
+
+    DIR is a result folder, or a folder of several. Results are pooled where they have one estimand and share no trial:
+    random effects with Hartung-Knapp intervals, and a Bayesian hierarchical model.
+    """
+    with plain_errors():
+        from rctgap.pooling import PoolingPrior  # noqa: PLC0415 - heavy
+        from rctgap.synthesis import compare as run  # noqa: PLC0415 - heavy
+        from rctgap.synthesis import write_synthesis  # noqa: PLC0415 - heavy
+        from rctgap.synthesis_text import synthesis_text  # noqa: PLC0415 - heavy
+
+        found = run(
+            folders,
+            arm=arm,
+            level=level,
+            margin=margin,
+            prior=PoolingPrior(mu_sd, tau_scale),
+            side_by_side=side_by_side,
+            effects=not no_effects,
+            allow_not_final=allow_not_final,
+        )
+        folder = None if out is None else write_synthesis(found, out)
+        if not quiet:
+            click.echo(synthesis_text(found))
+        if folder is not None and not quiet:
+            click.echo(f"\nReport: {folder / 'report.html'}")
 
 
-@card.command()
-@click.argument("path", metavar="CARD", type=_PATH)
-def show(path: Path) -> None:
-    """Print a card: its assumptions, their IDs, and what departs from the authors' schema."""
-    with _plain_errors():
-        from rctgap.cards import describe_card, read_card  # noqa: PLC0415 - heavy
-
-        click.echo(describe_card(read_card(path)))
-
-
-@card.command()
-@click.argument("path", metavar="CARD", type=_PATH)
-@click.option("--ids", default="", help="Assumption IDs that the card must have, separated by commas.")
-def check(path: Path, ids: str) -> None:
-    """List every departure from the authors' schema, and what is unanswered."""
-    with _plain_errors():
-        from rctgap.cards import check_card, read_card  # noqa: PLC0415 - heavy
-
-        read = read_card(path)
-        read.require([one.strip() for one in ids.split(",") if one.strip()], "--ids")
-        notes = check_card(read)
-        click.echo(f"{path}: {len(read.assumptions)} assumptions, {len(notes)} notes.")
-        for note in notes:
-            click.echo(f"{note.kind}: {note.text}")
+main.add_command(card)

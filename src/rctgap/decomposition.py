@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from rctgap.assumptions import assumption_rows
 from rctgap.bayesian import ESTIMATORS, under
 from rctgap.cards import BenchmarkCard
 from rctgap.caveats import coverage_limits, standing_notes
@@ -16,12 +17,12 @@ from rctgap.frequentist import estimate_frequentist
 from rctgap.hypotheses import wald_rows
 from rctgap.missingness import missing_score_rows
 from rctgap.posterior_rows import posterior_rows
-from rctgap.provenance import assumption_rows, attrition_rows, margin_rows, settings_of, system_rows
+from rctgap.provenance import attrition_rows, margin_rows, settings_of, system_rows
 from rctgap.records import ComponentRow
 from rctgap.results import GapDecomposition
 from rctgap.rows import component_rows, effect_rows, share_rows, stage_rows
 
-__all__ = ["decompose"]
+__all__ = ["again", "decompose", "decomposed"]
 
 NOT_SHOWN = "Not shown,"
 
@@ -86,6 +87,22 @@ def decompose(
     >>> round(result.row("decision").estimate, 3)
     0.4
     """
+    result = decomposed(estimates, estimand, card, title=title, beside=beside, margin=margin)
+    if result.warnings:
+        warnings.warn("\n".join(result.warnings), RctgapWarning, stacklevel=2)
+    return checked(result)
+
+
+def decomposed(
+    estimates: StageEstimates,
+    estimand: Estimand,
+    card: BenchmarkCard | None = None,
+    *,
+    title: str = "",
+    beside: Sequence[StageEstimates] = (),
+    margin: float = 0.05,
+) -> GapDecomposition:
+    """The same as `decompose`, before checks, and without its warning."""
     if estimand != estimates.estimand:
         raise EstimandError(
             Fault(
@@ -128,9 +145,7 @@ def decompose(
         bayesian=posteriors[0] if posteriors else None,
     )
     result = _with_model(result)
-    if limits:
-        warnings.warn("\n".join(limits), RctgapWarning, stacklevel=2)
-    return checked(replace(result, assumptions=assumption_rows(result, scores.chain, card), card=card))
+    return replace(result, assumptions=assumption_rows(result, scores.chain, card), card=card)
 
 
 def _told(*estimates: StageEstimates) -> Iterator[str]:
@@ -192,14 +207,20 @@ def _companions(estimates: StageEstimates) -> tuple[list[StageEstimates], list[s
     left_out: dict[str, list[str]] = {}
     for estimand in wanted:
         try:
-            found.append(_again(estimates, estimand))
+            found.append(again(estimates, estimand))
         except (EstimandError, EstimationError) as error:
             left_out.setdefault(error.reason, []).append(f"items {estimand.items}, {estimand.item_weights_name} mix")
     return found, [f"{NOT_SHOWN} {'; '.join(which)}: {reason}." for reason, which in left_out.items()]
 
 
-def _again(estimates: StageEstimates, estimand: Estimand) -> StageEstimates:
-    """The same estimator under another estimand."""
+def again(estimates: StageEstimates, estimand: Estimand) -> StageEstimates:
+    """The same estimator under another estimand.
+
+    Raises
+    ------
+    EstimandError, EstimationError
+        The data cannot give it.
+    """
     if estimates.posterior is not None:
         return under(estimates, estimand)
     same = estimand.items == estimates.estimand.items

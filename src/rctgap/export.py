@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
-import yaml
 
+from rctgap.card_writing import card_of_result
 from rctgap.checks import checked
+from rctgap.deployment_evidence import evidence_of
 from rctgap.errors import Fault, OutputError
 from rctgap.estimates import Sampling
 from rctgap.manifest import manifest_of
@@ -27,11 +28,14 @@ from rctgap.suppression import suppressed
 __all__ = [
     "RESULTS_SCHEMA",
     "RESULT_SCHEMA",
+    "SYNTHESIS",
+    "SYNTHESIS_SCHEMA",
     "Index",
     "load",
     "load_manifest",
     "read_index",
     "replacing",
+    "results_in",
     "save",
     "write_index",
     "write_result",
@@ -39,7 +43,9 @@ __all__ = [
 
 RESULT_SCHEMA = "rctgap/result/1"
 RESULTS_SCHEMA = "rctgap/results/1"
+SYNTHESIS_SCHEMA = "rctgap/synthesis/1"
 INDEX = "index.json"
+SYNTHESIS = "synthesis.json"
 
 REPORTS = ("report.html", "report.md")
 OWN_FILES = frozenset(
@@ -53,6 +59,7 @@ OWN_FILES = frozenset(
         *(file for file, _ in TABLES.values()),
     }
 )
+OF_A_SYNTHESIS = frozenset({SYNTHESIS, "synthesis.csv", "figures", *REPORTS})
 
 
 def save(result: GapDecomposition, folder: Path | str) -> Path:
@@ -111,19 +118,12 @@ def write_result(
             _write_csv(place / file, rows, kind)
     tree = posterior_tree(shown)
     write_json(place / "result.json", _document(shown, None if tree is None else write_tree(tree, place / POSTERIOR)))
+    made = dict(manifest(shown))
     if result.card is not None:
-        text = yaml.safe_dump(_plain(result.card.document), sort_keys=False, allow_unicode=True, width=100)
-        (place / "card.yaml").write_text(text, encoding="utf-8")
-    write_json(place / "manifest.json", dict(manifest(shown)))
+        text = card_of_result(result.card, evidence_of(shown, made))
+        (place / "card.yaml").write_text(text, encoding="utf-8", newline="")
+    write_json(place / "manifest.json", made)
     return shown
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value
 
 
 def _document(result: GapDecomposition, posterior: str | None) -> dict[str, Any]:
@@ -133,6 +133,7 @@ def _document(result: GapDecomposition, posterior: str | None) -> dict[str, Any]
         document[name] = [asdict(row) for row in getattr(result, name)]
     document["warnings"] = list(result.warnings)
     document["notes"] = list(result.notes)
+    document["next_steps"] = list(result.next_steps)
     document["sampling"] = None if result.sampling is None else asdict(result.sampling)
     document["posterior_sha256"] = posterior
     return document
@@ -170,7 +171,7 @@ def load(folder: Path | str) -> GapDecomposition:
         records = {name: _records(kind, document[name]) for name, kind in RECORDS.items()}
         settings = pydantic.TypeAdapter(Settings).validate_python(document["settings"])
         texts = pydantic.TypeAdapter(dict[str, tuple[str, ...]]).validate_python(
-            {"warnings": document["warnings"], "notes": document["notes"]}
+            {name: document[name] for name in ("warnings", "notes", "next_steps")}
         )
         sampling = pydantic.TypeAdapter(Sampling | None).validate_python(document["sampling"])
         known = pydantic.TypeAdapter(str | None).validate_python(document["posterior_sha256"])
@@ -212,6 +213,25 @@ class Index:
     lead: str = ""
     results: tuple[str, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+def results_in(folder: Path) -> tuple[Path, ...]:
+    """A result folder itself, or the results in it: those that its index lists, then the others by name.
+
+    Raises
+    ------
+    OutputError
+        It holds no result.
+    """
+    if (folder / "result.json").is_file():
+        return (folder,)
+    found = sorted(path.parent for path in folder.glob("*/result.json") if not path.parent.name.startswith("."))
+    listed = [folder / name for name in read_index(folder).results]
+    places = (*listed, *(place for place in found if place not in listed))
+    if not places:
+        advice = "Name a folder that rctgap wrote (it holds result.json)"
+        raise OutputError(Fault("no result here", advice, str(folder)))
+    return places
 
 
 def write_index(place: Path, index: Index) -> None:
@@ -316,9 +336,9 @@ def _listed(target: Path) -> tuple[str, ...] | None:
         return None
 
 
-def _is_result(path: Path) -> bool:
+def _is_result(path: Path, schema: str = RESULT_SCHEMA) -> bool:
     try:
-        return read_json(path).get("schema") == RESULT_SCHEMA
+        return read_json(path).get("schema") == schema
     except OutputError:
         return False
 
@@ -334,8 +354,11 @@ def _not_ours(target: Path) -> str:
         return strange or next(
             (f"{one}/{found}" for one in listed if one in names and (found := _not_ours(target / one))), ""
         )
-    if "result.json" not in names:
-        return names[0] if names else ""
-    if not _is_result(target / "result.json"):
-        return "result.json, damaged or of another schema"
-    return next((name for name in names if name not in OWN_FILES), "")
+    for mark, schema, own in (
+        (SYNTHESIS, SYNTHESIS_SCHEMA, OF_A_SYNTHESIS),
+        ("result.json", RESULT_SCHEMA, OWN_FILES),
+    ):
+        if mark in names:
+            damaged = "" if _is_result(target / mark, schema) else f"{mark}, damaged or of another schema"
+            return damaged or next((name for name in names if name not in own), "")
+    return names[0] if names else ""

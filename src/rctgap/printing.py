@@ -1,12 +1,13 @@
 """What the console shows: a result, results side by side, the attrition table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rctgap.records import ComponentRow, PosteriorRow, StageRow
 from rctgap.results import GapDecomposition
-from rctgap.tables import BLANK, chance, interval, interval_name, percent, points, text_table
+from rctgap.staged_records import PredictionRow, StagedRow
+from rctgap.tables import BLANK, chance, interval, interval_name, p_value, percent, points, text_table
 
-__all__ = ["attrition_text", "comparison_text", "result_text", "uncorrected_line"]
+__all__ = ["attrition_text", "comparison_text", "result_text", "staged_text", "uncorrected_line"]
 
 CONVERGENCE = "convergence"
 KINDS_OF_SCORES = ("as given", "rectified", "corrected")
@@ -124,11 +125,89 @@ def comparison_text(results: Mapping[str, GapDecomposition]) -> str:
     for name, result in results.items():
         found = {row.quantity: row for row in result.main() if row.arm == "all"}
         cells = [
-            f"{percent(found[one].estimate)} ({interval(found[one].lower, found[one].upper)})" for one in quantities
+            f"{percent(found[one].estimate)} ({interval(found[one].lower, found[one].upper)})"
+            if one in found
+            else BLANK
+            for one in quantities
         ]
         failed = ", ".join(check.check for check in result.checks if check.status == "fail") or "none"
         rows.append([name, *cells, failed])
     return text_table(["chain", *quantities, "failed checks"], rows, left=(0, 5))
+
+
+def staged_text(result: GapDecomposition) -> str:
+    """What `rctgap stage` prints: verdicts, predictions, assumptions, and what to do next."""
+    rows = [row for row in result.staged if _shown(result, row.arm)]
+    head = [*uncorrected_line(result), result.title or "Staged evaluation"]
+    if rows:
+        control = f"P(any false `holds`) at most {100 * rows[0].alpha:g} % in each arm and kind of items"
+        head.append(f"fixed sequence of two one-sided tests, {control}; `violated` is said step by step")
+    parts = ["\n".join(head), _verdict_table(rows), _prediction_table(result), _assumption_table(result)]
+    several = len(result.settings.arms) > 1
+    notes = dict.fromkeys(
+        f"{f'{row.arm}, ' if several else ''}{row.transition}, items {row.items}: {row.note}"
+        for row in rows
+        if row.note
+    )
+    parts.append("\n".join(f"Note: {text}." for text in notes))
+    parts.extend(f"Warning: {text}" for text in result.warnings)
+    told = ", ".join(f"{one.check} ({one.status})" for one in result.checks if one.status in ("warning", "fail"))
+    parts.append(f"Checks to read with this (checks.csv): {told}." if told else "")
+    parts.append(
+        "\n".join(f"Next: {text}" if not number else f"Then: {text}" for number, text in enumerate(result.next_steps))
+    )
+    return "\n\n".join(part for part in parts if part)
+
+
+def _verdict_table(rows: Sequence[StagedRow]) -> str:
+    level = f"{100 * rows[0].level:g} % interval" if rows else "interval"
+    header = ["arm", "items", "transition", "points", level, "margin", "verdict", "p, adjusted", "P(within)"]
+    cells = [
+        [
+            row.arm,
+            row.items,
+            row.transition,
+            points(row.estimate),
+            interval(row.lower, row.upper),
+            f"{100 * row.margin:g}",
+            row.verdict if row.attributable else f"{row.verdict}, not attributable",
+            p_value(row.p_adjusted),
+            chance(row.prob_within_margin),
+        ]
+        for row in rows
+    ]
+    return text_table(header, cells, left=(0, 1, 2, 6))
+
+
+def _prediction_table(result: GapDecomposition) -> str:
+    asked = (result.settings.items, result.settings.item_weights)
+    rows = [
+        row
+        for row in result.predictions
+        if (row.items, row.item_weights) == asked and _shown(result, row.arm) and row.estimate is not None
+    ]
+    if not rows:
+        return ""
+    stated = any(row.prior_estimate is not None for row in rows)
+    level = f"{100 * rows[0].level:g} %"
+    header = ["arm", "after", "predicted", "if untested hold", level, "whatever they do"]
+    header += ["under priors", level] if stated else []
+    return text_table(header, [_prediction_cells(row, stated=stated) for row in rows], left=(0, 1, 2))
+
+
+def _prediction_cells(row: PredictionRow, *, stated: bool) -> list[str]:
+    show = percent if row.quantity == "accuracy" else points
+    cells = [row.arm, row.after, row.quantity, show(row.estimate), interval(row.lower, row.upper)]
+    cells.append(interval(row.bound_lower, row.bound_upper))
+    return [*cells, show(row.prior_estimate), interval(row.prior_lower, row.prior_upper)] if stated else cells
+
+
+def _assumption_table(result: GapDecomposition) -> str:
+    rows = [
+        [row.assumption_id, row.status.replace("_", " "), row.joint_with.replace(";", " ")]
+        for row in result.assumptions
+    ]
+    return text_table(["assumption", "status", "jointly with"], rows, left=(0, 1, 2)) if rows else ""
 
 
 def attrition_text(result: GapDecomposition) -> str:

@@ -1,16 +1,12 @@
-"""Where a result's numbers come from: systems, settings, attrition, margins, and the card's assumptions."""
+"""Where a result's numbers come from: systems, settings, attrition, margins."""
 
-from rctgap.cards import BenchmarkCard
 from rctgap.design import Arm
-from rctgap.estimands import ALL_ARMS
 from rctgap.estimates import StageEstimates
 from rctgap.moments import item_mix
-from rctgap.records import AssumptionRow, AttritionRow, ComponentRow, MarginRow, Settings, SystemRow
-from rctgap.results import GapDecomposition
+from rctgap.records import AttritionRow, MarginRow, Settings, SystemRow
 from rctgap.scores import StageScores
-from rctgap.stages import Chain
 
-__all__ = ["assumption_rows", "attrition_rows", "margin_rows", "mixed_steps", "settings_of", "system_rows"]
+__all__ = ["attrition_rows", "margin_rows", "mixed_steps", "settings_of", "system_rows"]
 
 
 def mixed_steps(scores: StageScores, arm: Arm) -> tuple[str, ...]:
@@ -97,39 +93,3 @@ def system_rows(scores: StageScores) -> tuple[SystemRow, ...]:
         for arm in scores.design.arms
         for stage in scores.chain.stages
     )
-
-
-def assumption_rows(result: GapDecomposition, chain: Chain, card: BenchmarkCard | None) -> tuple[AssumptionRow, ...]:
-    """Every assumption of the card, and of the transitions, with the component that bears on it."""
-    declared = {one.id: one for one in card.assumptions} if card is not None else {}
-    known = tuple(dict.fromkeys([*declared, *chain.assumptions]))
-    rows = []
-    for name in known:
-        entry = declared.get(name)
-        step = next((one for one in chain.transitions if name in one.assumptions), None)
-        component = result.row(step.to, ALL_ARMS) if step else None
-        spoken = component is not None and bool(component.assumption_ids)
-        rows.append(
-            AssumptionRow(
-                assumption_id=name,
-                question=entry.question if entry else "",
-                declared_answer=entry.answer if entry else "",
-                declared_holds=entry.holds_at_deployment if entry else "",
-                status="untested",
-                joint_with=";".join(one for one in step.assumptions if one != name) if step else "",
-                estimate=component.estimate if component and spoken else None,
-                lower=component.lower if component and spoken else None,
-                upper=component.upper if component and spoken else None,
-                evidence=_evidence(component, spoken=spoken),
-                transition=step.to if step else "",
-            )
-        )
-    return tuple(rows)
-
-
-def _evidence(component: ComponentRow | None, *, spoken: bool) -> str:
-    if component is None:
-        return "no transition of this analysis bears on it"
-    if not spoken:
-        return f"component {component.quantity} is not attributed to an assumption: {component.note}"
-    return f"components.csv: arm {component.arm}, quantity {component.quantity}; staged evaluation has not been run"

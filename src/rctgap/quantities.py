@@ -8,7 +8,7 @@ from rctgap.estimands import Conditional, MomentKey
 from rctgap.estimates import Linear, Share, StageEstimates
 from rctgap.intervals import Interval
 
-__all__ = ["conditional", "linear", "shares", "simultaneous"]
+__all__ = ["conditional", "linear", "possible", "shares", "simultaneous"]
 
 type Coefficients = Mapping[MomentKey, float]
 
@@ -27,6 +27,14 @@ def linear(estimates: StageEstimates, quantities: Sequence[Coefficients]) -> tup
             return resampled.resampled(estimates, quantities, plain)
         case _:
             return plain
+
+
+def possible(ends: Interval | None, coefficients: Mapping[MomentKey, float]) -> Interval | None:
+    """A widened interval of a population of items, cut to what stage means in [0, 1] can give."""
+    if ends is None or ends.kind != "population":
+        return ends
+    low, high = (sum(side(0.0, weight) for weight in coefficients.values()) for side in (min, max))
+    return Interval(max(ends.lower, low), min(ends.upper, high), ends.kind)
 
 
 def conditional(estimates: StageEstimates, ratio: Conditional) -> Linear:

@@ -63,6 +63,7 @@ class GapDecomposition:
     assumptions: tuple[AssumptionRow, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    next_steps: tuple[str, ...] = ()
     checks: tuple[CheckResult, ...] = ()
     alternatives: tuple[ComponentRow, ...] = ()
     missing: tuple[MissingRow, ...] = ()

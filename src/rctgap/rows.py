@@ -17,7 +17,7 @@ from rctgap.estimates import Linear, Share, StageEstimates, arm_sets
 from rctgap.intervals import Interval, critical_value
 from rctgap.posterior_quantities import log_ratio
 from rctgap.provenance import mixed_steps
-from rctgap.quantities import conditional, linear, shares, simultaneous
+from rctgap.quantities import conditional, linear, possible, shares, simultaneous
 from rctgap.records import ComponentRow, EffectRow, ShareRow, StageRow
 from rctgap.tables import points
 
@@ -52,20 +52,12 @@ def component_rows(estimates: StageEstimates) -> Iterator[ComponentRow]:
         parts = _share_by_quantity(estimates, rows)
         bands = _bands(estimates, rows)
         for contrast, found in zip(rows, results, strict=True):
-            result = replace(found, interval=_possible(found.interval, contrast.coefficients))
+            result = replace(found, interval=possible(found.interval, contrast.coefficients))
             yield _linear_row(estimates, contrast, result, weights, parts, bands)
         for ratio in conditionals(label, weights):
             yield _conditional_row(estimates, ratio)
         if scores.design.control is None:
             yield _no_effect(estimates, label)
-
-
-def _possible(ends: Interval | None, coefficients: Mapping[MomentKey, float]) -> Interval | None:
-    """A widened interval cut to what stage means in [0, 1] can give."""
-    if ends is None or ends.kind != "population":
-        return ends
-    low, high = (sum(side(0.0, weight) for weight in coefficients.values()) for side in (min, max))
-    return Interval(max(ends.lower, low), min(ends.upper, high), ends.kind)
 
 
 def _linear_row(
@@ -289,7 +281,8 @@ def stage_rows(estimates: StageEstimates) -> Iterator[StageRow]:
     if design.control is not None:
         wanted.append((design.control, chain.last, "", {MomentKey(design.control, chain.last): 1.0}))
     results = linear(estimates, [coefficients for *_, coefficients in wanted])
-    for (label, stage, system, _), result in zip(wanted, results, strict=True):
+    for (label, stage, system, coefficients), found in zip(wanted, results, strict=True):
+        result = replace(found, interval=possible(found.interval, coefficients))
         yield _stage_row(estimates, label, stage, system, result)
 
 

@@ -1,17 +1,17 @@
 """Small cells hidden before anything is written, with whatever else they could be worked out from."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
-import numpy as np
-import pandas as pd
-
+from rctgap.check_records import InfluenceRow
+from rctgap.checks.balance import ITEM, MOST_LEVELS, ROLES
 from rctgap.checks.declared_margins import declared_margins
-from rctgap.design import Arm
+from rctgap.checks.outcome_validity import ASSUMPTION as OUTCOME
 from rctgap.estimands import ALL_ARMS
 from rctgap.records import (
     AssumptionRow,
     AttritionRow,
+    CheckResult,
     ComponentRow,
     EffectRow,
     HypothesisRow,
@@ -26,28 +26,42 @@ from rctgap.results import GapDecomposition
 from rctgap.rows import LOST_MINUS_GAINED
 from rctgap.scores import StageScores
 from rctgap.scoring_records import ScoringRow, SpecificationRow
+from rctgap.small_cells import Hidden, people, small, small_cells, small_in_trial, small_items
+from rctgap.staged_records import PredictionRow, StagedRow
 
 __all__ = ["raw_data_may_be_shown", "suppressed"]
 
 FIGURES = ("estimate", "std_error", "df", "lower", "upper", "simultaneous_lower", "simultaneous_upper", "share_of_gap")
-FLOWS = ("lost", "gained", "lost_count", "gained_count")
+FLOW_COUNTS = ("lost_count", "gained_count")
+FLOWS = ("lost", "gained", *FLOW_COUNTS)
 SIZES = ("n", "clusters", "df")
 POSTERIOR_FIGURES = (
     *("mean", "median", "std_dev", "lower", "upper", "prob_positive", "prob_within_margin"),
     *("r_hat", "ess_bulk", "ess_tail", "prior_sensitivity", "likelihood_sensitivity"),
 )
+STAGED_FIGURES = (
+    "estimate",
+    "std_error",
+    "df",
+    "lower",
+    "upper",
+    "p_value",
+    "p_adjusted",
+    "prob_within_margin",
+    "n",
+    "n_needed",
+)
+PREDICTION_FIGURES = (
+    *("estimate", "lower", "upper", "bound_lower", "bound_upper", "prior_estimate", "prior_lower", "prior_upper"),
+)
+OF_STAGES = frozenset(
+    {
+        *("answer_position", "common_cause", "item_mix", "leave_one_item_out", "leave_one_participant_out"),
+        *("missing_logs", "outcome_validity", "scorer_sensitivity", "stage_order"),
+    }
+)
+DETAIL_HIDDEN = "Figures hidden: small cells (suppress_below)."
 PREDICTIVE_FIGURES = ("n", "observed", "predicted", "lower", "upper", "p_value")
-
-
-@dataclass(frozen=True, slots=True)
-class _Hidden:
-    """What must not be shown: stages of arms, how many answers a stage lacks, and the joint counts of paired steps."""
-
-    stages: frozenset[tuple[str, str]]
-    sizes: frozenset[tuple[str, str]]
-    steps: frozenset[tuple[str, str]]
-    use: frozenset[str]
-    complete: frozenset[str]
 
 
 def suppressed(result: GapDecomposition) -> GapDecomposition:
@@ -67,9 +81,10 @@ def suppressed(result: GapDecomposition) -> GapDecomposition:
     estimates, limit = result.estimates, result.settings.suppress_below
     if estimates is None or limit <= 1:
         return result
-    hidden = _find(estimates.scores, limit)
+    hidden = small_cells(estimates.scores, limit)
     note = f"hidden: fewer than {limit} people, successes or failures (suppress_below)"
-    told = (note,) if any((hidden.stages, hidden.steps, hidden.sizes, hidden.use, hidden.complete)) else ()
+    told = (note,) if hidden.any else ()
+    measures = hidden.any or _small_measures(result, limit)
     shown = replace(
         result,
         components=tuple(_component(row, result, hidden, note) for row in result.components),
@@ -77,6 +92,14 @@ def suppressed(result: GapDecomposition) -> GapDecomposition:
         posterior=tuple(_posterior(row, result, hidden, note) for row in result.posterior),
         predictive=_predictive(result.predictive, estimates.scores, hidden, limit, note),
         missing=tuple(_resting(row, result, hidden, note) for row in result.missing),
+        staged=tuple(_staged(row, result, hidden, note) for row in result.staged),
+        predictions=tuple(_prediction(row, result, hidden, note) for row in result.predictions),
+        next_steps=() if hidden.stages else result.next_steps,
+        influence=_influence(result, estimates.plug_in.scores, hidden, limit, note),
+        orders=() if hidden.any or _small_other_cells(result, limit) else result.orders,
+        bias=() if hidden.any else result.bias,
+        outcomes=() if measures else result.outcomes,
+        checks=_checks(result, estimates.plug_in.scores, hidden, limit),
         tests=tuple(_resting(row, result, hidden, note) for row in result.tests),
         stages=tuple(_stage(row, hidden, note) for row in result.stages),
         other_stages=tuple(_stage(row, hidden, note) for row in result.other_stages),
@@ -86,19 +109,93 @@ def suppressed(result: GapDecomposition) -> GapDecomposition:
         scoring=tuple(_scoring(row, limit, note) for row in result.scoring),
         attrition=_attrition(result.attrition, limit),
         margins=_margins(result.margins, limit),
-        assumptions=tuple(_assumption(row, result, hidden) for row in result.assumptions),
+        assumptions=tuple(_assumption(row, result, hidden, measures=measures) for row in result.assumptions),
         warnings=tuple(text for text in result.warnings if not _tells(text, hidden)),
         notes=(*result.notes, *(f"Small cells are {text}." for text in told)),
     )
     if shown.margins == result.margins:
         return shown
-    retold = tuple(declared_margins(shown) if one.check == "declared_margins" else one for one in result.checks)
+    retold = tuple(declared_margins(shown) if one.check == "declared_margins" else one for one in shown.checks)
     return replace(shown, checks=retold)
+
+
+def _staged(row: StagedRow, result: GapDecomposition, hidden: Hidden, note: str) -> StagedRow:
+    """A step is hidden with either of its stages; its verdict tells no count and stays."""
+    names = result.settings.stages
+    if hidden.stages & {(row.arm, names[names.index(row.transition) - 1]), (row.arm, row.transition)}:
+        return replace(row, **dict.fromkeys(STAGED_FIGURES), note=note, interval="")  # type: ignore[arg-type]
+    return replace(row, n=None) if hidden.sizes else row
+
+
+def _prediction(row: PredictionRow, result: GapDecomposition, hidden: Hidden, note: str) -> PredictionRow:
+    cells = {(row.arm, row.after)}
+    if row.quantity == "effect":
+        cells.add((result.settings.control, result.settings.stages[-1]))
+    if not hidden.stages & cells:
+        return row
+    return replace(row, **dict.fromkeys(PREDICTION_FIGURES), note=note)  # type: ignore[arg-type]
+
+
+def _influence(
+    result: GapDecomposition, scores: StageScores, hidden: Hidden, limit: int, note: str
+) -> tuple[InfluenceRow, ...]:
+    """Left out, an item shows what its own cell holds: where some item's cell is small, none is shown."""
+    if hidden.any:
+        return ()
+    if not small_items(scores, limit)[0]:
+        return result.influence
+    blank = {"estimate": None, "lower": None, "upper": None, "change": None, "n": None, "note": note}
+    return tuple(replace(row, **blank) if row.unit == "item" else row for row in result.influence)  # type: ignore[arg-type]
+
+
+def _checks(result: GapDecomposition, scores: StageScores, hidden: Hidden, limit: int) -> tuple[CheckResult, ...]:
+    """A check that tells of answers keeps its status and not its figures."""
+    told = set(OF_STAGES) if hidden.any else set()
+    if small_items(scores, limit)[0]:
+        told.add("leave_one_item_out")
+    if _small_measures(result, limit):
+        told.add("outcome_validity")
+    if _small_other_cells(result, limit):
+        told.add("stage_order")
+    if _small_baseline(result, limit):
+        told.add("balance")
+    if any(_small_step_of(row, limit) for row in result.attrition):
+        told |= {"differential_attrition", "missing_logs"}
+    return tuple(
+        replace(one, detail=DETAIL_HIDDEN) if one.check in told and one.status != "not_applicable" else one
+        for one in result.checks
+    )
+
+
+def _small_measures(result: GapDecomposition, limit: int) -> bool:
+    """Whether few people of an arm have some pair of scores by two measures of the last stage, or lack one."""
+    context, estimates = result.context, result.estimates
+    if context is None or estimates is None or not result.outcomes:
+        return False
+    last = estimates.scores.chain[estimates.scores.chain.last].column
+    return any(small_in_trial(context.trial, [last, other], limit) for other in context.outcomes.values())
+
+
+def _small_other_cells(result: GapDecomposition, limit: int) -> bool:
+    """Whether few people of an arm are right, wrong or without a score in a cell that another order passes through."""
+    context = result.context
+    return context is not None and any(small_in_trial(context.trial, [one.score], limit) for one in context.cells)
+
+
+def _small_baseline(result: GapDecomposition, limit: int) -> bool:
+    """Whether few people of an arm have some value of a baseline column, or some item."""
+    context = result.context
+    if context is None:
+        return False
+    trial = context.trial
+    names = [one.name for role in (*ROLES, ITEM) for one in trial.table.by_role(role) if one.name in trial.answers]
+    levels = [name for name in names if trial.answers[name].nunique() <= MOST_LEVELS]
+    return any(small_in_trial(trial, [name], limit) for name in levels)
 
 
 def _specification(row: SpecificationRow, limit: int, note: str) -> SpecificationRow:
     """A specification under which some stage of the arm rests on few people, successes or failures."""
-    if row.fewest is None or not _small(row.fewest, limit):
+    if row.fewest is None or not small(row.fewest, limit):
         return replace(row, fewest=None)
     return replace(
         row, estimate=None, std_error=None, lower=None, upper=None, interval="", n=None, fewest=None, note=note
@@ -106,99 +203,14 @@ def _specification(row: SpecificationRow, limit: int, note: str) -> Specificatio
 
 
 def _scoring(row: ScoringRow, limit: int, note: str) -> ScoringRow:
-    if row.n is None or not _small(row.n, limit):
+    if row.n is None or not small(row.n, limit):
         return row
     return replace(row, estimate=None, lower=None, upper=None, n=None, note=note)
 
 
-def _tells(text: str, hidden: _Hidden) -> bool:
+def _tells(text: str, hidden: Hidden) -> bool:
     """Whether a warning speaks of a stage that is hidden."""
     return any(f"{stage} in arm {arm}" in text for arm, stage in hidden.stages)
-
-
-def _small(count: float, limit: int) -> bool:
-    return 0 < count < limit
-
-
-def _find(scores: StageScores, limit: int) -> _Hidden:
-    chain, control = scores.chain, scores.design.control
-    names = [stage.name for stage in scores.trial_stages]
-    cells = {(arm.label, name): arm.rows_of(name) for arm in scores.design.arms for name in names}
-    if control is not None:
-        cells[control, chain.last] = control
-    stages = {cell for cell, rows in cells.items() if _small_stage(scores, rows, cell[1], limit)}
-    sizes = {cell for cell, rows in cells.items() if _small(_unscored(scores, rows, cell[1]), limit)}
-    steps = {
-        (arm.label, to.name)
-        for arm in scores.design.arms
-        for start, to, _ in chain.steps
-        if _small_step(scores, arm, start.name, to.name, limit)
-    }
-    labels = [arm.label for arm in scores.design.arms]
-    use = {label for label in labels if _small_use(scores, label, limit)}
-    dropped = {label for label in labels if _small_difference(scores, label, limit)}
-    return _Hidden(
-        _pooled(stages, control),
-        _pooled(sizes, control),
-        _pooled(steps, control),
-        frozenset(use | ({ALL_ARMS} if use else set())),
-        frozenset(dropped | ({ALL_ARMS} if dropped else set())),
-    )
-
-
-def _pooled(cells: set[tuple[str, str]], control: str | None) -> frozenset[tuple[str, str]]:
-    """With each hidden cell of an AI arm, the row of all arms, from which it could be subtracted."""
-    return frozenset(cells | {(ALL_ARMS, name) for label, name in cells if label != control})
-
-
-def _rows(scores: StageScores, arm: str, stages: list[str]) -> pd.DataFrame:
-    frame = scores.answers
-    return frame[(frame["arm"] == arm) & frame[stages].notna().all(axis=1)]
-
-
-def _unscored(scores: StageScores, arm: str, stage: str) -> float:
-    frame = scores.answers
-    return float(frame.loc[(frame["arm"] == arm) & frame[stage].isna(), "count"].sum())
-
-
-def _people(scores: StageScores, rows: pd.DataFrame) -> float:
-    """Persons behind rows where they are identified, answers otherwise."""
-    return float(rows["participant"].nunique()) if scores.participants else float(rows["count"].sum())
-
-
-def _small_stage(scores: StageScores, arm: str, stage: str, limit: int) -> bool:
-    rows = _rows(scores, arm, [stage])
-    ends = [rows[rows[stage] == end] for end in (1.0, 0.0)] if rows[stage].isin([0.0, 1.0]).all() else []
-    return any(_small(_people(scores, part), limit) for part in (rows, *ends))
-
-
-def _small_step(scores: StageScores, arm: Arm, start: str, to: str, limit: int) -> bool:
-    if scores.chain[start].source == "benchmark" or arm.borrows(start) or arm.borrows(to):
-        return False
-    rows = _rows(scores, arm.label, [start, to])
-    binary = rows[[start, to]].isin([0.0, 1.0]).all(axis=None)
-    change = rows[to] - rows[start]
-    keys = [rows[start], rows[to]] if binary else [np.sign(change)]
-    return any(_small(_people(scores, part), limit) for _, part in rows.groupby(keys))
-
-
-def _small_use(scores: StageScores, arm: str, limit: int) -> bool:
-    """Whether few people of an arm used the system, or few did not."""
-    rows = _rows(scores, arm, [])
-    return any(_small(_people(scores, part), limit) for part in (rows[rows["used"]], rows[~rows["used"]]))
-
-
-def _small_difference(scores: StageScores, arm: str, limit: int) -> bool:
-    """Whether leaving incomplete answers out takes few people, or few right or wrong ones, from some stage."""
-    names = [stage.name for stage in scores.trial_stages]
-    rows = _rows(scores, arm, [])
-    incomplete = rows[rows[names].isna().any(axis=1)]
-    for name in names:
-        scored = incomplete[incomplete[name].notna()]
-        ends = (scored, scored[scored[name] == 1.0], scored[scored[name] == 0.0])
-        if any(_small(_people(scores, part), limit) for part in ends):
-            return True
-    return False
 
 
 def _uses(row: ComponentRow | PosteriorRow, result: GapDecomposition) -> Iterable[tuple[str, str]]:
@@ -220,7 +232,7 @@ def _uses(row: ComponentRow | PosteriorRow, result: GapDecomposition) -> Iterabl
     return [(row.arm, names[0]), (row.arm, names[-1])]
 
 
-def _component(row: ComponentRow, result: GapDecomposition, hidden: _Hidden, note: str) -> ComponentRow:
+def _component(row: ComponentRow, result: GapDecomposition, hidden: Hidden, note: str) -> ComponentRow:
     cells = set(_uses(row, result))
     blanks: dict[str, object] = {}
     if hidden.stages & cells:
@@ -232,11 +244,11 @@ def _component(row: ComponentRow, result: GapDecomposition, hidden: _Hidden, not
         kept = [part for part in row.note.split("; ") if part and not part.startswith(LOST_MINUS_GAINED)]
         blanks["note"] = "; ".join([*kept, f"flows {note}"])
     if hidden.sizes & cells:
-        blanks |= dict.fromkeys(SIZES)
+        blanks |= dict.fromkeys((*SIZES, *FLOW_COUNTS))
     return replace(row, **blanks)  # type: ignore[arg-type]  # blanks are given by field name
 
 
-def _posterior(row: PosteriorRow, result: GapDecomposition, hidden: _Hidden, note: str) -> PosteriorRow:
+def _posterior(row: PosteriorRow, result: GapDecomposition, hidden: Hidden, note: str) -> PosteriorRow:
     """A posterior's row is hidden with the component or stage that it speaks of, and its prior interval stays."""
     conditional = row.kind == "conditional" and (row.arm, result.settings.stages[-1]) in hidden.steps
     if not conditional and not hidden.stages & set(_uses(row, result)):
@@ -245,7 +257,7 @@ def _posterior(row: PosteriorRow, result: GapDecomposition, hidden: _Hidden, not
 
 
 def _predictive(
-    rows: tuple[PredictiveRow, ...], scores: StageScores, hidden: _Hidden, limit: int, note: str
+    rows: tuple[PredictiveRow, ...], scores: StageScores, hidden: Hidden, limit: int, note: str
 ) -> tuple[PredictiveRow, ...]:
     """Cells of arm, item and stage: one small cell hides its arm's others at that stage, which add up to the stage.
 
@@ -253,35 +265,17 @@ def _predictive(
     """
     lenders = {(arm.label, name): arm.rows_of(name) for arm in scores.design.arms for name in scores.chain.names}
     trial = {stage.name for stage in scores.trial_stages}
-    small, lacking = _small_items(scores, limit)
+    few, lacking = small_items(scores, limit)
     found = []
     for row in rows:
         rows_of = lenders.get((row.arm, row.stage), row.arm)
         one = row
-        if row.stage in trial and (
-            (row.arm, row.stage) in hidden.stages or (row.item and (rows_of, row.stage) in small)
-        ):
+        if row.stage in trial and ((row.arm, row.stage) in hidden.stages or (row.item and (rows_of, row.stage) in few)):
             one = replace(row, **dict.fromkeys(PREDICTIVE_FIGURES), note=note)  # type: ignore[arg-type]
         elif row.stage in trial and ((row.arm, row.stage) in hidden.sizes or (row.item and rows_of in lacking)):
             one = replace(row, n=None)
         found.append(one)
     return tuple(found)
-
-
-def _small_items(scores: StageScores, limit: int) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
-    """Arms and stages with a small cell of some item, and arms where few answers to some item lack a score."""
-    frame, small, lacking = scores.answers, set(), set()
-    for stage in scores.trial_stages:
-        for (arm, _), cell in frame.groupby(["arm", "item"], observed=True):
-            rows = cell[cell[stage.name].notna()]
-            ends = (
-                [rows[rows[stage.name] == end] for end in (1.0, 0.0)] if rows[stage.name].isin([0.0, 1.0]).all() else []
-            )
-            if any(_small(_people(scores, part), limit) for part in (rows, *ends)):
-                small.add((str(arm), stage.name))
-            if _small(_people(scores, cell[cell[stage.name].isna()]), limit):
-                lacking.add(str(arm))
-    return frozenset(small), frozenset(lacking)
 
 
 def raw_data_may_be_shown(result: GapDecomposition) -> bool:
@@ -292,27 +286,27 @@ def raw_data_may_be_shown(result: GapDecomposition) -> bool:
     estimates, limit = result.bayesian, result.settings.suppress_below
     if estimates is None or limit <= 1:
         return True
-    scores, hidden = estimates.scores, _find(estimates.scores, limit)
-    if any((hidden.stages, hidden.steps, hidden.sizes, hidden.use, hidden.complete)):
+    scores, hidden = estimates.scores, small_cells(estimates.scores, limit)
+    if hidden.any:
         return False
     names = ["arm", "item", *(stage.name for stage in scores.trial_stages)]
     groups = scores.answers.groupby(names, observed=True, dropna=False)
-    return not any(_small(_people(scores, part), limit) for _, part in groups)
+    return not any(small(people(scores, part), limit) for _, part in groups)
 
 
-def _stage(row: StageRow, hidden: _Hidden, note: str) -> StageRow:
+def _stage(row: StageRow, hidden: Hidden, note: str) -> StageRow:
     if (row.arm, row.stage) in hidden.stages:
         return replace(row, estimate=None, std_error=None, lower=None, upper=None, interval="", n=None, note=note)
     return replace(row, n=None) if (row.arm, row.stage) in hidden.sizes else row
 
 
-def _share(row: ShareRow, result: GapDecomposition, hidden: _Hidden, note: str) -> ShareRow:
+def _share(row: ShareRow, result: GapDecomposition, hidden: Hidden, note: str) -> ShareRow:
     if not hidden.stages & {(row.arm, name) for name in result.settings.stages}:
         return row
     return replace(row, estimate=None, lower=None, upper=None, set_type="", note=note)
 
 
-def _effect(row: EffectRow, result: GapDecomposition, hidden: _Hidden, note: str) -> EffectRow:
+def _effect(row: EffectRow, result: GapDecomposition, hidden: Hidden, note: str) -> EffectRow:
     last = result.settings.stages[-1]
     few_users = row.quantity == "complier_effect" and row.arm in hidden.use
     if not few_users and not hidden.stages & {(row.arm, last), (result.settings.control, last)}:
@@ -320,7 +314,7 @@ def _effect(row: EffectRow, result: GapDecomposition, hidden: _Hidden, note: str
     return replace(row, estimate=None, lower=None, upper=None, note=note)
 
 
-def _resting[T: (MissingRow, HypothesisRow)](row: T, result: GapDecomposition, hidden: _Hidden, note: str) -> T:
+def _resting[T: (MissingRow, HypothesisRow)](row: T, result: GapDecomposition, hidden: Hidden, note: str) -> T:
     """A row that rests on several stages of an arm and of the control arm: blank where any, or its size, is hidden."""
     arms = {arm for arm, _ in (*hidden.stages, *hidden.sizes)}
     if getattr(row, "approach", "") == "complete_case":
@@ -343,31 +337,25 @@ def _attrition(rows: tuple[AttritionRow, ...], limit: int) -> tuple[AttritionRow
 
 def _small_step_of(row: AttritionRow, limit: int) -> bool:
     entered, left = row.n_in or 0, row.n_out or 0
-    return any(_small(count, limit) for count in (entered, left, entered - left))
+    return any(small(count, limit) for count in (entered, left, entered - left))
 
 
 def _margins(rows: tuple[MarginRow, ...], limit: int) -> tuple[MarginRow, ...]:
     """A small margin is hidden, and with an item's all items of its label, which would add up to it."""
-    small = {
-        (row.label, row.item != "", row.column) for row in rows if any(_small(count, limit) for count in row.counts)
-    }
+    few = {(row.label, row.item != "", row.column) for row in rows if any(small(count, limit) for count in row.counts)}
     return tuple(
         replace(row, found=f"hidden: fewer than {limit}", counts=())
-        if (row.label, row.item != "", row.column) in small
+        if (row.label, row.item != "", row.column) in few
         else row
         for row in rows
     )
 
 
-def _assumption(row: AssumptionRow, result: GapDecomposition, hidden: _Hidden) -> AssumptionRow:
-    component = next(
-        (
-            one
-            for one in result.main()
-            if row.assumption_id in one.assumption_ids.split(";") and one.kind == "component" and one.arm == ALL_ARMS
-        ),
-        None,
-    )
-    if component is None or not hidden.stages & set(_uses(component, result)):
+def _assumption(row: AssumptionRow, result: GapDecomposition, hidden: Hidden, *, measures: bool) -> AssumptionRow:
+    """An assumption is hidden with a step that bears on it, or with the comparison of measures that does."""
+    names = result.settings.stages
+    steps = [step for step in row.transition.split(";") if step in names[1:]]
+    cells = {(ALL_ARMS, name) for step in steps for name in (names[names.index(step) - 1], step)}
+    if not hidden.stages & cells and not (measures and row.assumption_id == OUTCOME and not steps):
         return row
     return replace(row, estimate=None, lower=None, upper=None, evidence="hidden: small cells")

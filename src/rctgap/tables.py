@@ -11,6 +11,7 @@ __all__ = [
     "interval_name",
     "markdown_table",
     "number",
+    "p_value",
     "percent",
     "plain",
     "points",
@@ -23,6 +24,7 @@ CREDIBLE: Mapping[str, str] = {"equal_tailed": "equal-tailed", "hdi": "highest-d
 """Intervals of a posterior, in words."""
 
 CERTAIN = 0.995
+SMALLEST_P = 0.0001
 
 
 def percent(value: float | None, decimals: int = 1) -> str:
@@ -65,6 +67,13 @@ def chance(value: float | None) -> str:
     if value is None:
         return BLANK
     return "> 0.99" if value > CERTAIN else "< 0.01" if value < 1 - CERTAIN else f"{value:.2f}"
+
+
+def p_value(value: float | None) -> str:
+    """A p-value to four decimals."""
+    if value is None:
+        return BLANK
+    return f"< {SMALLEST_P}" if value < SMALLEST_P else f"{value:.4f}"
 
 
 def interval_name(level: float, kinds: Iterable[str]) -> str:

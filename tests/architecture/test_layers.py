@@ -27,6 +27,8 @@ NO_FRAMES = {
     "few_items",
     "criticism",
     "cross_validation",
+    "equivalence",
+    "pooling",
     "rectification",
     "rogan_gladen",
     "chance_agreement",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import rctgap
 
@@ -73,7 +74,7 @@ def lock_gaps(text: str, wanted: list[str]) -> list[str]:
     return [
         str(requirement)
         for requirement in requirements
-        if not any(version in requirement.specifier for version in pins.get(requirement.name.lower(), []))
+        if not any(version in requirement.specifier for version in pins.get(canonicalize_name(requirement.name), []))
     ]
 
 

@@ -88,4 +88,4 @@ def test_the_case_study_runs_from_the_wheel(installed, tmp_path):
     run = away(installed, tmp_path, "-c", CALL, "reproduce", "raman2026", "--out", "out", "--quiet")
     assert (run.returncode, run.stdout) == (0, ""), run.stderr
     assert (tmp_path / "out" / "report.html").stat().st_size > 100_000
-    assert len(list((tmp_path / "out").glob("*/result.json"))) == 8
+    assert len(list((tmp_path / "out").glob("*/result.json"))) == 9

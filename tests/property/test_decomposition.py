@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import rctgap as rg
 
 SLOW = settings(
-    max_examples=10,
+    max_examples=4,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],

@@ -82,9 +82,9 @@ def test_corrections_stand_in_the_order_that_cameron_and_miller_found():
 
 def test_a_cell_of_the_committed_study_runs_again_to_the_same_numbers(study):
     cell = study.GRID[0]
-    rows = table("analytic")
+    rows = table("stages")
     rows = rows[(rows["condition"] == cell.condition) & (rows["items"] == 6) & (rows["participants"] == 100)]
-    again = study.study((cell,), "analytic", int(rows["trials"].iloc[0]), workers=1)
+    again = study.study((cell,), "stages", int(rows["trials"].iloc[0]), workers=1)
     pd.testing.assert_frame_equal(again.reset_index(drop=True), rows.reset_index(drop=True), atol=2e-4, rtol=0)
 
 
@@ -106,7 +106,8 @@ def test_warnings_quote_the_committed_studies(where):
     assert tuple((round(100 * one.min()), round(100 * one.max())) for one in found) == SIMULATED[where]
 
 
-def test_the_page_of_tables_is_current(study):
+def test_the_page_of_tables_is_current(study, monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
     spec = importlib.util.spec_from_file_location("coverage_tables", FOLDER / "tables.py")
     tables = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tables)

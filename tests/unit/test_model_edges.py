@@ -13,7 +13,7 @@ from rctgap.errors import EstimationError
 pytestmark = pytest.mark.filterwarnings("ignore:PyTensor could not link to a BLAS:UserWarning")
 
 FIXED, RANDOM = rg.Estimand("fixed"), rg.Estimand("random")
-SHORT = {"draws": 150, "tune": 300, "chains": 2, "seed": 1}
+SHORT = {"draws": 100, "tune": 150, "chains": 2, "seed": 1}
 
 
 def separated(study):

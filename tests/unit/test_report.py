@@ -379,6 +379,7 @@ def test_a_result_folder_gets_its_report(result, tmp_path):
     (tmp_path / "one" / "manifest.json").write_text(json.dumps({"seed": 20260522}))
     written = write_report(tmp_path / "one")
     names = ["report.html", "report.md", "figures/ladder.svg", "figures/forest.svg", "figures/flows.svg"]
+    names.append("figures/bias_curve.svg")
     assert [path.relative_to(tmp_path / "one").as_posix() for path in written] == names
     page = Page(written[0].read_text(encoding="utf-8"))
     whole(page)

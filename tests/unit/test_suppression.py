@@ -274,3 +274,12 @@ def test_few_non_users_or_incomplete_answers_hide_what_would_tell_their_number(i
     assert all((row.estimate is None) == hidden for row in effects)
     assert all((row.estimate is None) == hidden for row in complete)
     assert not hidden or not any("share who used" in row.note for row in effects)
+
+
+def test_where_few_lack_a_score_no_count_gives_the_denominator(study):
+    frame = study.simulated(people=200, seed=2)
+    frame.loc[frame.index[frame["arm"] == "a1"][:2], "own_query"] = np.nan
+    shown = suppressed(study.decomposed(frame, study.benchmark(), suppress_below=5))
+    row = shown.row("conversation", "a1")
+    assert row.lost is not None
+    assert (row.n, row.lost_count, row.gained_count) == (None, None, None)

@@ -4,6 +4,7 @@ Each figure has a pure `prepare_*` function that picks numbers out of a result, 
 that draws them. Nothing is shown on a screen and no global state of matplotlib is left changed.
 """
 
+from rctgap.plots.bias_curve import BiasCurve, BiasFigure, bias_curve, prepare_bias_curve
 from rctgap.plots.flows import Flow, FlowFigure, flows, prepare_flows
 from rctgap.plots.forest import ForestEntry, ForestFigure, ForestRow, forest, prepare_forest
 from rctgap.plots.ladder import Effect, LadderFigure, Level, Step, ladder, prepare_ladder
@@ -18,9 +19,12 @@ from rctgap.plots.predictive import (
 )
 from rctgap.plots.schools import both_schools, prepare_schools, schools
 from rctgap.plots.specifications import Curve, SpecificationFigure, prepare_specifications, specifications
+from rctgap.plots.staged import prepare_staged, staged
 from rctgap.plots.vector import svg
 
 __all__ = [
+    "BiasCurve",
+    "BiasFigure",
     "Curve",
     "Effect",
     "Flow",
@@ -37,6 +41,7 @@ __all__ = [
     "SpecificationFigure",
     "StagePredictions",
     "Step",
+    "bias_curve",
     "both_schools",
     "flows",
     "forest",
@@ -44,6 +49,7 @@ __all__ = [
     "posterior",
     "predictive",
     "predictive_arms",
+    "prepare_bias_curve",
     "prepare_flows",
     "prepare_forest",
     "prepare_ladder",
@@ -51,7 +57,9 @@ __all__ = [
     "prepare_predictive",
     "prepare_schools",
     "prepare_specifications",
+    "prepare_staged",
     "schools",
     "specifications",
+    "staged",
     "svg",
 ]

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from rctgap.plots.style import (
     BOLD_WRAP,
+    COLOURS,
     INK,
     LINE,
     SMALL,
@@ -59,7 +60,7 @@ class ForestEntry:
 
 @dataclass(frozen=True, slots=True)
 class ForestRow:
-    """A quantity, the assumptions it speaks to, and its estimates side by side."""
+    """A quantity, the assumptions it speaks to, and its estimates side by side, over the band of a margin."""
 
     quantity: str
     kind: str
@@ -67,6 +68,7 @@ class ForestRow:
     assumptions: str
     entries: tuple[ForestEntry, ...]
     note: str = ""
+    margin: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +233,7 @@ def _draw_rows(axes: Axes, *, data: ForestFigure, places: list[tuple[float, floa
         for end in (one.estimate, one.lower, one.upper)
         if end is not None
     ]
+    values += [end for row in data.rows if row.margin is not None for end in (-row.margin, row.margin)]
     left, right = limits(values)
     dress(axes, height, (left, right), "points lost (below zero: gained)")
     box = axes.get_position()
@@ -240,8 +243,15 @@ def _draw_rows(axes: Axes, *, data: ForestFigure, places: list[tuple[float, floa
         bold, small = _head(row)
         write(axes, top, bold, bold=True)
         write(axes, top + LINE * len(bold), small, small=True)
+        _draw_margin(axes, row, first)
         for number, entry in enumerate(row.entries):
             _draw_entry(axes, entry, first + ENTRY * (number + 0.5), _look(data, entry.estimand), right)
+
+
+def _draw_margin(axes: Axes, row: ForestRow, first: float) -> None:
+    if row.margin is not None:
+        band = axes.fill_betweenx([first, first + ENTRY * len(row.entries)], -row.margin, row.margin)
+        band.set(facecolor=COLOURS["stage"], alpha=0.45, linewidth=0.0, zorder=0)
 
 
 def _draw_entry(axes: Axes, entry: ForestEntry, y: float, look: tuple[str, str], right: float) -> None:

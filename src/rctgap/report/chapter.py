@@ -17,7 +17,9 @@ from rctgap.report.posterior import posterior_section
 from rctgap.report.quantities import components_section, effects_section, shares_section, stages_section
 from rctgap.report.schools import schools_section
 from rctgap.report.scoring import scoring_section
+from rctgap.report.sensitivity import common_cause_section, influence_section, orders_section, outcomes_section
 from rctgap.report.specifications import specifications_section
+from rctgap.report.staged import staged_section
 from rctgap.report.words import shown_arms, slug
 from rctgap.results import GapDecomposition
 from rctgap.suppression import suppressed
@@ -94,8 +96,13 @@ def chapter(named: NamedResult, number: int = 1) -> Chapter:
         uptake_section(result),
         tests_section(result),
         missing_section(result),
+        staged_section(result, _staged_pictures(result, anchor)),
         assumptions_section(result),
         checks_section(result),
+        influence_section(result),
+        orders_section(result),
+        outcomes_section(result),
+        common_cause_section(result, _bias_pictures(result, anchor)),
         model_checks_section(result, _predictive_pictures(result, anchor)),
         attrition_section(result),
         methods_section(result),
@@ -121,6 +128,17 @@ def _specification_pictures(result: GapDecomposition, anchor: str) -> tuple[Pict
     """One figure, of the first arm shown; specifications.csv has every arm."""
     arms = shown_arms(result)[:1] if result.specifications else ()
     return _pictures(result, plots.specifications, "specifications", anchor, arms)
+
+
+def _staged_pictures(result: GapDecomposition, anchor: str) -> tuple[Picture, ...]:
+    there = {row.arm for row in result.staged}
+    return _pictures(result, plots.staged, "staged", anchor, [arm for arm in shown_arms(result) if arm in there])
+
+
+def _bias_pictures(result: GapDecomposition, anchor: str) -> tuple[Picture, ...]:
+    """One figure, of the first arm with a ratio; bias_curve.csv has every arm."""
+    there = [arm for arm in shown_arms(result) if any(row.arm == arm and row.ratio is not None for row in result.bias)]
+    return _pictures(result, plots.bias_curve, "bias_curve", anchor, there[:1])
 
 
 def _predictive_pictures(result: GapDecomposition, anchor: str) -> tuple[Picture, ...]:

@@ -26,6 +26,8 @@ OPTIONAL = frozenset(
         "reason",
         "sensitivity to the data",
         "sensitivity to the prior",
+        "under stated priors",
+        "units needed",
         "what it means",
     }
 )

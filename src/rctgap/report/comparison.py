@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rctgap.decomposition import NOT_SHOWN
-from rctgap.records import ComponentRow
+from rctgap.records import AssumptionRow, ComponentRow
 from rctgap.report.blocks import Block, Notice, Table
 from rctgap.report.columns import without_arms
 from rctgap.report.headline import consented, stage_of
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["comparison"]
 
+STATUS = {"holds": "✓", "violated": "✗", "inconclusive": "?", "untested": BLANK, "not_testable": BLANK}
+
 
 def comparison(named: Sequence["NamedResult"]) -> tuple[Block, ...]:
     """Results side by side, the checks that fail in words, and the gap under every estimand that the data allow."""
@@ -25,7 +27,24 @@ def comparison(named: Sequence["NamedResult"]) -> tuple[Block, ...]:
     if failed:
         blocks.append(Notice("Checks that fail", failed))
     blocks.append(_estimands(named))
+    if any(one.result.assumptions for one in named):
+        blocks.append(_statuses(named))
     return tuple(blocks)
+
+
+def _statuses(named: Sequence["NamedResult"]) -> Table:
+    """What each result's data say of each assumption of all arms together."""
+    ids = dict.fromkeys(row.assumption_id for one in named for row in one.result.assumptions)
+    status = {(one.name, row.assumption_id): row for one in named for row in one.result.assumptions}
+    rows = tuple((name, *(_status(status.get((one.name, name))) for one in named)) for name in ids)
+    caption = "The assumptions against their margins; (j) where a step speaks to several jointly"
+    return Table(caption, ("assumption", *(one.name for one in named)), rows)
+
+
+def _status(row: AssumptionRow | None) -> str:
+    if row is None:
+        return BLANK
+    return f"{STATUS.get(row.status, BLANK)} {quantity(row.status)}{' (j)' if row.joint_with else ''}"
 
 
 def _failures(named: Sequence["NamedResult"]) -> tuple[str, ...]:

@@ -15,12 +15,11 @@ from rctgap.report.words import (
     span,
 )
 from rctgap.results import GapDecomposition
-from rctgap.tables import BLANK
+from rctgap.tables import BLANK, p_value
 
 __all__ = ["intervals_section", "missing_section", "tests_section"]
 
 KINDS = ("component", "family", "gap", "effect")
-SMALLEST_P = 0.0001
 OTHER_INTERVALS = (
     "Few-items is t with CR2 by item, widened to the Beta-binomial population interval where simulation has shown t to "
     "cover too little; t is plain; bounded holds for any distribution of item means, and is wide for it."
@@ -129,10 +128,3 @@ def _test_cells(result: GapDecomposition, row: HypothesisRow) -> tuple[str, ...]
         span(row.lower, row.upper),
         row.note or BLANK,
     )
-
-
-def p_value(value: float | None) -> str:
-    """A p-value to four decimals."""
-    if value is None:
-        return BLANK
-    return f"< {SMALLEST_P}" if value < SMALLEST_P else f"{value:.4f}"

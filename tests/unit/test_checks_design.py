@@ -144,6 +144,15 @@ def test_a_trial_in_which_everyone_answers_all_items_is_balanced(study):
     assert (found.status, "item 0.00 (p 1.000)" in found.detail) == ("pass", True)
 
 
+def test_rounding_is_no_difference_where_everyone_answers_all_items_in_an_order_of_their_own():
+    rng = np.random.default_rng(4)
+    levels = pd.Series(np.concatenate([rng.permutation(10) for _ in range(83)]).astype(str))
+    columns = np.asarray(pd.get_dummies(levels, drop_first=True, dtype=float).to_numpy())
+    people = np.repeat(np.arange(83), 10)
+    arm = np.where(people < 23, "a", np.where(people < 53, "b", "c"))
+    assert _p_value(_Column("item", columns, arm, people, np.ones(830))) == 1
+
+
 def test_items_dealt_by_chance_to_few_people_are_rarely_found_apart():
     rng = np.random.default_rng(6)
     values = []

@@ -7,7 +7,8 @@ from rctgap.card_evidence import DeploymentEvidence
 from rctgap.cards import BenchmarkCard, read_card
 from rctgap.deployment_evidence import evidence_of
 from rctgap.errors import CardError, Fault
-from rctgap.export import load, load_manifest, results_in
+from rctgap.export import load, load_manifest
+from rctgap.result_folders import results_in
 
 __all__ = ["evidence_from"]
 

@@ -9,13 +9,14 @@ from typing import Any
 from rctgap.documents import nearest, sha256
 from rctgap.errors import AnalysisError, EstimandError, Fault
 from rctgap.estimands import ALL_ARMS
-from rctgap.export import load, load_manifest, results_in
+from rctgap.export import load, load_manifest
 from rctgap.records import ComponentRow
+from rctgap.result_folders import RESULT, results_in
 from rctgap.results import GapDecomposition
 
 __all__ = ["Candidate", "common_estimand", "read_candidates", "refuse_to_pool", "refuse_to_show"]
 
-RESULT = "result.json"
+
 ONE_ESTIMAND = "Pool results of one estimand, or show them with --side-by-side"
 
 

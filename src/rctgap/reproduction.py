@@ -14,11 +14,12 @@ from rctgap.datasets.raman2026 import CHAINS
 from rctgap.datasets.raman2026.authors_files import FILES, differences, tables_from
 from rctgap.documents import sha256
 from rctgap.errors import DataError, RctgapError
-from rctgap.export import Index, replacing, write_index, write_result
+from rctgap.export import write_result
 from rctgap.files import read_table
 from rctgap.inputs import read_analysis
 from rctgap.records import CheckResult
 from rctgap.report import write_report
+from rctgap.result_folders import Index, replacing, write_index
 from rctgap.results import GapDecomposition
 from rctgap.runs import run_manifest
 from rctgap.tables import interval, percent
@@ -60,7 +61,7 @@ def reproduce(
     OutputError
         `out` holds something else.
     """
-    with replacing(out) as place, _inputs(data) as (source, check, extra):
+    with replacing(out, "results") as place, _inputs(data) as (source, check, extra):
         results: dict[str, GapDecomposition] = {}
         skipped: dict[str, str] = {}
         for name in each(CHAINS):

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from rctgap.analysis import Method, Progress, run_analysis, seed_of
-from rctgap.export import replacing, write_result
+from rctgap.export import write_result
 from rctgap.inputs import Analysis, document_of, input_files
 from rctgap.manifest import manifest_of
 from rctgap.report import write_report
+from rctgap.result_folders import replacing
 from rctgap.results import GapDecomposition
 
 __all__ = ["run_manifest", "run_to_folder", "write_run"]

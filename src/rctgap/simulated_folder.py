@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 
 from rctgap.estimands import Estimand
-from rctgap.export import replacing
+from rctgap.result_folders import replacing
 from rctgap.simulate import CONTROL, SimulatedTrial, SimulationPlan, simulate_trial
 
 __all__ = ["write_simulation"]
@@ -24,7 +24,7 @@ def write_simulation(plan: SimulationPlan, seed: int, folder: Path) -> Simulated
         The folder holds something.
     """
     drawn = simulate_trial(plan, seed)
-    with replacing(folder) as place:
+    with replacing(folder, "study") as place:
         drawn.answers.to_csv(place / "trial.csv", index=False, lineterminator="\n")
         if not drawn.runs.empty:
             drawn.runs.to_csv(place / "runs.csv", index=False, lineterminator="\n")

@@ -10,11 +10,11 @@ from pathlib import Path
 from rctgap.comparable import Candidate, common_estimand, read_candidates, refuse_to_pool, refuse_to_show
 from rctgap.errors import AnalysisError, Fault
 from rctgap.estimands import ALL_ARMS
-from rctgap.export import SYNTHESIS, SYNTHESIS_SCHEMA, replacing
 from rctgap.intervals import critical_value, symmetric
 from rctgap.pooling import PoolingPrior, hierarchical, random_effects
 from rctgap.records import ComponentRow, ShareRow
 from rctgap.report.synthesis import write_synthesis_report
+from rctgap.result_folders import SYNTHESIS, SYNTHESIS_SCHEMA, replacing
 from rctgap.rows import LOST_MINUS_GAINED, NO_BAND
 from rctgap.strict_json import write_json
 from rctgap.synthesis_records import (
@@ -329,7 +329,7 @@ def write_synthesis(synthesis: Synthesis, folder: Path | str) -> Path:
     OutputError
         The folder holds something that rctgap did not write, or cannot be written.
     """
-    with replacing(folder) as place:
+    with replacing(folder, "synthesis") as place:
         _write_csv(place / "synthesis.csv", synthesis.rows)
         write_json(place / SYNTHESIS, _document(synthesis))
         write_synthesis_report(synthesis, place)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from rctgap.datasets import folder as embedded
-from rctgap.export import Index, write_index
+from rctgap.result_folders import Index, write_index
 
 SEEDS = (11, 12, 13)
 SIZES = ("--participants", 240, "--items", 6, "--runs", 20)

@@ -9,7 +9,8 @@ import pytest
 import rctgap as rg
 from rctgap.checks import checked
 from rctgap.errors import OutputError
-from rctgap.export import RESULT_SCHEMA, RESULTS_SCHEMA, load_manifest, replacing, write_result
+from rctgap.export import load_manifest, write_result
+from rctgap.result_folders import RESULT_SCHEMA, RESULTS_SCHEMA, SYNTHESIS_SCHEMA, replacing
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +180,8 @@ def damage(folder, change):
         lambda one: one.update(stages={"a": 1}),
         lambda one: one.update(warnings=None),
         lambda one: one["checks"][0].update(status="perhaps"),
+        lambda one: one["components"][0].update(std_error=-0.1),
+        lambda one: one["stages"][0].update(lower=0.9, upper=0.1),
     ],
 )
 def test_a_damaged_result_is_refused_in_one_line(folder, change):
@@ -200,13 +203,44 @@ def test_other_things_than_results_are_refused(folder, tmp_path):
 
 
 def test_a_folder_of_results_may_be_replaced(result, tmp_path):
-    with replacing(tmp_path / "all") as place:
-        (place / "index.json").write_text(json.dumps({"schema": RESULTS_SCHEMA, "results": ["one"]}))
-        (place / "one").mkdir()
-        write_result(result, place / "one")
-    with replacing(tmp_path / "all") as place:
+    with replacing(tmp_path / "all", "results") as place:
+        results_folder(place, result)
+    with replacing(tmp_path / "all", "results") as place:
         (place / "index.json").write_text(json.dumps({"schema": RESULTS_SCHEMA, "results": []}))
     assert json.loads((tmp_path / "all" / "index.json").read_text())["results"] == []
+
+
+def results_folder(place, result):
+    (place / "index.json").write_text(json.dumps({"schema": RESULTS_SCHEMA, "results": ["one"]}))
+    (place / "one").mkdir()
+    write_result(result, place / "one")
+
+
+def synthesis_folder(place, result):
+    (place / "synthesis.json").write_text(json.dumps({"schema": SYNTHESIS_SCHEMA}))
+
+
+FOLDERS = {
+    "result": lambda place, result: write_result(result, place),
+    "results": results_folder,
+    "synthesis": synthesis_folder,
+}
+
+
+@pytest.mark.parametrize("writes", [*FOLDERS, "study"])
+@pytest.mark.parametrize("held", FOLDERS)
+def test_only_a_folder_of_the_same_kind_is_replaced(held, writes, result, tmp_path):
+    with replacing(tmp_path / "out", held) as place:
+        FOLDERS[held](place, result)
+    before = sorted(path.name for path in (tmp_path / "out").rglob("*"))
+    if held == writes:
+        with replacing(tmp_path / "out", writes):
+            pass
+        assert list((tmp_path / "out").iterdir()) == []
+        return
+    with pytest.raises(OutputError, match="would take its place"), replacing(tmp_path / "out", writes):
+        raise AssertionError("entered")
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == before
 
 
 def test_a_users_own_file_in_a_result_folder_is_not_lost(result, tmp_path):
@@ -222,3 +256,21 @@ def test_a_manifest_is_optional_and_is_made_from_what_is_shown(result, tmp_path)
         write_result(result, place, manifest=lambda shown: {"seed": 1, "title": shown.title})
     assert load_manifest(tmp_path / "out") == {"seed": 1, "title": result.title}
     assert load_manifest(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ({"inputs": 5}, "inputs"),
+        ({"inputs": [5]}, "inputs.0"),
+        ({"inputs": [{"role": "trial", "file": "t.csv", "sha256": 7}]}, "inputs.0.sha256"),
+        ({"analysis": {"estimand": "fixed"}}, "analysis.estimand"),
+    ],
+)
+def test_a_damaged_manifest_is_refused_by_file_and_place(content, place, result, tmp_path):
+    folder = rg.save(result, tmp_path / "out")
+    (folder / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(OutputError, match="the manifest is damaged") as caught:
+        load_manifest(folder)
+    assert "manifest.json" in str(caught.value)
+    assert place in str(caught.value)

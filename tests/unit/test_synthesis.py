@@ -16,12 +16,12 @@ from statsmodels.stats.meta_analysis import combine_effects
 import rctgap as rg
 from rctgap.checks import checked
 from rctgap.errors import AnalysisError, EstimandError, EstimationError, OutputError
-from rctgap.export import Index, write_index
 from rctgap.intervals import delta_share
 from rctgap.plots.pooled import pooled, prepare_pooled
 from rctgap.plots.vector import svg
 from rctgap.pooling import PoolingPrior
 from rctgap.records import CheckResult
+from rctgap.result_folders import Index, write_index
 from rctgap.synthesis import compare, write_synthesis
 from rctgap.synthesis_records import HARTUNG_KNAPP, HIERARCHICAL, SHRUNKEN
 from rctgap.synthesis_text import synthesis_text

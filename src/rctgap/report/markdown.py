@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from rctgap.export import Index
 from rctgap.report.blocks import Block, Bullets, Chapter, Link, Notice, Paragraph, Picture, References, Table
 from rctgap.report.chapter import NamedResult, chapter, prepared
 from rctgap.report.comparison import comparison
 from rctgap.report.webpage import heading
+from rctgap.result_folders import Index
 from rctgap.tables import markdown_table, plain
 
 __all__ = ["markdown_page", "render_markdown"]

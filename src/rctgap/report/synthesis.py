@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from rctgap.export import Index
 from rctgap.plots.pooled import pooled as pooled_figure
 from rctgap.plots.vector import svg
 from rctgap.report.blocks import (
@@ -21,6 +20,7 @@ from rctgap.report.columns import without_blanks
 from rctgap.report.markdown import markdown_page
 from rctgap.report.webpage import page
 from rctgap.report.words import counted, figure, listed, long_interval, measured, quantity, span
+from rctgap.result_folders import Index
 from rctgap.synthesis_records import HARTUNG_KNAPP, HIERARCHICAL, SHRUNKEN, Synthesis, SynthesisRow
 from rctgap.synthesis_text import arm_line, count_line, estimand_line, prior_line, quantity_name
 from rctgap.tables import BLANK, chance, p_value, percent

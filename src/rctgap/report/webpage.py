@@ -6,10 +6,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from rctgap.export import Index
 from rctgap.report.blocks import Chapter
 from rctgap.report.chapter import NamedResult, chapter, prepared
 from rctgap.report.comparison import comparison
+from rctgap.result_folders import Index
 from rctgap.tables import plain
 
 __all__ = ["heading", "page", "render_html"]

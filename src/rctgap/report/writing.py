@@ -5,15 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from rctgap.errors import Fault, OutputError
-from rctgap.export import Index, load, load_manifest, read_index
+from rctgap.export import load, load_manifest
 from rctgap.report.blocks import Chapter, Picture
 from rctgap.report.chapter import NamedResult, chapter, closing, prepared, summary
 from rctgap.report.markdown import markdown_page
 from rctgap.report.webpage import page
+from rctgap.result_folders import RESULT, Index, read_index
 
 __all__ = ["write_report"]
-
-RESULT = "result.json"
 
 
 def write_report(folder: Path | str) -> tuple[Path, ...]:

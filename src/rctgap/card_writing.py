@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -22,9 +23,10 @@ from rctgap.cards import BenchmarkCard
 from rctgap.documents import MAX_DOCUMENT_BYTES, load_text
 from rctgap.errors import CardError, Fault, OutputError
 
-__all__ = ["card_of_result", "replace_file", "with_evidence"]
+__all__ = ["card_of_result", "new_file", "replace_file", "with_evidence"]
 
 NOTES = "notes"
+WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _NOTHING = ("", "~", "null")
 _BEFORE = re.compile(r"(?:(?:[ \t]*#.*|%.*|[ \t]*)\n)*---[ \t]*(?:#.*)?\n")
 _INDENT = re.compile(r"^[^\s#].*:[ \t]*(?:#.*)?\n(?:[ \t]*(?:#.*)?\n)*( +)[^\s#-]", re.MULTILINE)
@@ -202,15 +204,32 @@ def _unchangeable(card: BenchmarkCard, reason: str) -> CardError:
     return CardError(Fault(f"the card cannot be written back as it stands: {reason}", advice, str(card.path)))
 
 
+def new_file(path: Path, text: str) -> None:
+    """Write a text file that is not there yet.
+
+    Raises
+    ------
+    OutputError
+        There is one, or it cannot be written there.
+    """
+    if path.exists():
+        raise OutputError(Fault("there is a file already", "Choose another --out, or remove it first", str(path)))
+    replace_file(path, text)
+
+
 def replace_file(path: Path, text: str) -> None:
     """Write a text file whole or not at all, with the rights of the file whose place it takes.
 
     Raises
     ------
     OutputError
-        It cannot be written there.
+        It cannot be written there, or the file there is write-protected.
     """
     target = path.resolve()
+    if target.is_file() and not target.stat().st_mode & WRITABLE:
+        raise OutputError(
+            Fault("the file is write-protected", "Choose another --out, or lift the protection", str(path))
+        )
     place = target.with_name(f".rctgap-{os.getpid()}-{target.name}")
     try:
         with place.open("x", encoding="utf-8", newline="") as stream:

@@ -18,19 +18,19 @@ def card() -> None:
 @card.command()
 @click.argument("path", metavar="CARD", type=PATH)
 @click.option("--format", "form", type=click.Choice(["text", "markdown", "html"]), default="text", show_default=True)
-@click.option("--out", type=PATH, help="A file to write. [default: print]")
+@click.option("--out", type=PATH, help="A new file to write. [default: print]")
 def show(path: Path, form: str, out: Path | None) -> None:
     """Show a card: its assumptions, their IDs, what the data say, and what departs from the authors' schema."""
     with plain_errors():
         from rctgap.card_rendering import card_html, card_markdown, describe_card  # noqa: PLC0415 - heavy
-        from rctgap.card_writing import replace_file  # noqa: PLC0415 - heavy
+        from rctgap.card_writing import new_file  # noqa: PLC0415 - heavy
         from rctgap.cards import read_card  # noqa: PLC0415 - heavy
 
         rendered = {"text": describe_card, "markdown": card_markdown, "html": card_html}[form](read_card(path))
         if out is None:
             click.echo(rendered)
         else:
-            replace_file(out, rendered.rstrip("\n") + "\n")
+            new_file(out, rendered.rstrip("\n") + "\n")
             click.echo(out)
 
 
@@ -53,16 +53,18 @@ def check(path: Path, ids: str) -> None:
 @card.command()
 @click.argument("path", metavar="CARD", type=PATH)
 @click.argument("results", metavar="[RESULT]...", type=PATH, nargs=-1)
-@click.option("--out", type=PATH, help="Write the card there. [default: in place]")
-def evidence(path: Path, results: tuple[Path, ...], out: Path | None) -> None:
+@click.option("--out", type=PATH, help="Write the card into this new file. [default: in place]")
+@click.option("--replace", is_flag=True, help="Let other data take the place of evidence with the same title.")
+def evidence(path: Path, results: tuple[Path, ...], out: Path | None, *, replace: bool) -> None:
     """Write into a card what result folders say of its assumptions; without a folder, print what it holds.
 
-    It stands in the card's notes, as text to other readers. A result of the same title replaces the older one.
+    It stands in the card's notes, as text to other readers. A result takes the place of an older one of the same title
+    that was made from the same data, and with --replace of one from other data.
     """
     with plain_errors():
         from rctgap.card_rendering import describe_evidence  # noqa: PLC0415 - heavy
-        from rctgap.card_results import evidence_from  # noqa: PLC0415 - heavy
-        from rctgap.card_writing import replace_file, with_evidence  # noqa: PLC0415 - heavy
+        from rctgap.card_results import evidence_from, refuse_to_replace  # noqa: PLC0415 - heavy
+        from rctgap.card_writing import new_file, replace_file, with_evidence  # noqa: PLC0415 - heavy
         from rctgap.cards import read_card  # noqa: PLC0415 - heavy
 
         read = read_card(path)
@@ -75,6 +77,12 @@ def evidence(path: Path, results: tuple[Path, ...], out: Path | None) -> None:
                     click.echo(f"\nNote: {departure}")
             return
         found = evidence_from(read, results)
-        replace_file(out or path, with_evidence(read, *found))
+        if not replace:
+            refuse_to_replace(read, found)
+        text = with_evidence(read, *found)
+        if out is None:
+            replace_file(path, text)
+        else:
+            new_file(out, text)
         click.echo(describe_evidence(read, found))
         click.echo(f"\nWrote {out or path}, with evidence from {len(found)} result{'s' if len(found) > 1 else ''}.")

@@ -641,6 +641,58 @@ def test_a_result_made_with_a_card_of_other_assumptions_is_refused_by_name(place
         evidence_from(read_card(write(CARD)), [place / "one"])
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("benchmark_name: Small", "benchmark_name: Large", ("another benchmark than 'Large'", "value 'Small'")),
+        ("Who?", "Who wrote it?", ("another question to task.query_authorship",)),
+        ('"Nurses"', '"Doctors"', ("another answer to task.query_authorship", "value 'Nurses'")),
+    ],
+)
+def test_a_result_made_with_a_card_of_another_benchmark_question_or_answer_is_refused(place, write, old, new, words):
+    assert old in CARD
+    path = write(CARD.replace(old, new))
+    done = run("evidence", path, place / "one")
+    assert done.exit_code == 2
+    assert all(word in done.output for word in words), done.output
+    assert path.read_text() == CARD.replace(old, new)
+
+
+def test_other_data_take_the_place_of_evidence_with_the_same_title_only_where_asked(place):
+    path = place / "card.yaml"
+    run("evidence", path, place / "one")
+    first = path.read_text()
+    inputs = [{"role": "trial", "file": "trial.csv", "sha256": "0" * 64}]
+    (place / "one" / "manifest.json").write_text(json.dumps({"inputs": inputs}))
+    done = run("evidence", path, place / "one")
+    assert done.exit_code == 2
+    assert "value 'Trial one'" in done.output
+    assert "--replace" in done.output
+    assert path.read_text() == first
+    assert run("evidence", path, place / "one", "--replace").exit_code == 0
+    assert read_card(path).evidence[0].data_sha256 != ""
+
+
+@pytest.mark.parametrize("command", ["show", "evidence"])
+def test_no_file_that_is_there_is_overwritten(command, place):
+    mine = place / "trial.csv"
+    mine.write_text("mine")
+    results = [place / "one"] if command == "evidence" else []
+    done = run(command, place / "card.yaml", *results, "--out", mine)
+    assert done.exit_code == 2
+    assert "there is a file already" in done.output
+    assert mine.read_text() == "mine"
+
+
+def test_a_write_protected_card_is_not_replaced(place):
+    path = place / "card.yaml"
+    path.chmod(0o444)
+    done = run("evidence", path, place / "one")
+    assert done.exit_code == 2
+    assert "write-protected" in done.output
+    assert path.read_text() == CARD
+
+
 def test_a_result_without_a_card_of_its_own_is_read(place):
     (place / "one" / "card.yaml").unlink()
     assert len(evidence_from(read_card(place / "card.yaml"), [place / "one"])) == 1

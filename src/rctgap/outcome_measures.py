@@ -34,6 +34,7 @@ ALPHA = 0.05
 DIFFERENCE = "difference"
 OWN, OTHER = "own_measure", "other_measure"
 MOST_VALUES = 20
+SLIGHT = 0.2
 MARGINAL = "marginal counts do not tell the two measures of one answer"
 NOT_MEASURED = "no answer of the arm has both measures"
 
@@ -48,6 +49,7 @@ class OutcomeVerdict(NamedTuple):
     level: float
     margin: float
     evidence: str
+    unrelated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,20 +319,39 @@ def outcome_verdict(result: GapDecomposition) -> OutcomeVerdict | None:
     Returns
     -------
     OutcomeVerdict or None
-        Of all AI arms together, and of the measure that differs most clearly; without a control arm, of accuracies.
-        `holds` where the 1 - 2 alpha interval of the difference lies inside the margin, `violated` where it lies
-        wholly beyond. None without another measure or an interval.
+        Of all AI arms together, or of one arm in which it is violated, and of the measure that differs most clearly;
+        without a control arm, of accuracies. `holds` where the 1 - 2 alpha interval of the difference lies inside the
+        margin, unless the two measures hardly agree on single answers in some arm (the interval of kappa lies wholly
+        below 0.2); `violated` where the difference lies wholly beyond. None without another measure or an interval.
+
+    References
+    ----------
+    Landis and Koch (1977), doi 10.2307/2529310, for what is slight agreement.
     """
     margin, level = margin_of(result, result.settings.stages[-1]), _verdict_level(result)
     judged = [
-        row
-        for row in result.outcomes
-        if (row.arm, row.outcome) == (ALL_ARMS, DIFFERENCE) and row.level == level and row.lower is not None
+        row for row in result.outcomes if row.outcome == DIFFERENCE and row.level == level and row.lower is not None
     ]
     effects = [row for row in judged if row.quantity == "realized_effect"] or judged
-    found = [_judged(result, row, margin) for row in effects]
+    whole = [_judged(result, row, margin) for row in effects if row.arm == ALL_ARMS]
+    parts = [_judged(result, row, margin) for row in effects if row.arm in result.settings.arms]
     order = ("violated", "inconclusive", "holds")
-    return min(found, key=lambda one: (order.index(one.verdict), -abs(one.estimate)), default=None)
+
+    def clearest(one: OutcomeVerdict) -> tuple[int, float]:
+        return order.index(one.verdict), -abs(one.estimate)
+
+    best, apart = min(whole, key=clearest, default=None), min(parts, key=clearest, default=None)
+    alone = best is not None and best.verdict != "violated" and apart is not None and apart.verdict == "violated"
+    return apart if alone else best
+
+
+def _unrelated(result: GapDecomposition, other: str) -> list[str]:
+    """Arms in which the interval of kappa lies below slight agreement: equal effects then are of different things."""
+    return [
+        row.arm
+        for row in result.outcomes
+        if (row.quantity, row.other) == ("agreement", other) and row.upper is not None and row.upper < SLIGHT
+    ]
 
 
 def _judged(result: GapDecomposition, row: OutcomeRow, margin: float) -> OutcomeVerdict:
@@ -345,9 +366,13 @@ def _judged(result: GapDecomposition, row: OutcomeRow, margin: float) -> Outcome
     )
     beside = f"{points(own.estimate)} by {last}, {points(other.estimate)} by {row.other}" if own and other else ""
     what = "realized effect" if row.quantity == "realized_effect" else "accuracy"
-    reached = verdict(lower, upper, margin)
+    what += "" if row.arm == ALL_ARMS else f" of arm {row.arm}"
+    reached, unrelated = verdict(lower, upper, margin), _unrelated(result, row.other)
+    reached = "inconclusive" if reached == "holds" and unrelated else reached
     evidence = (
         f"{what} on the same answers: {beside}; difference {points(value)} points "
         f"({interval(lower, upper)} at {100 * row.level:g} %) against a margin of {100 * margin:g}: {reached}"
     )
-    return OutcomeVerdict(reached, value, lower, upper, row.level, margin, evidence)
+    if unrelated:
+        evidence += f"; on single answers the two hardly agree (kappa below {SLIGHT:g}) in {', '.join(unrelated)}"
+    return OutcomeVerdict(reached, value, lower, upper, row.level, margin, evidence, bool(unrelated))

@@ -91,6 +91,8 @@ def run_scores(trial: TrialData, chain: Chain) -> pd.DataFrame:
             )
         )
     system = stage.system_column or trial.run_column("system")
+    if system and stage.system:
+        _refuse_other_systems(runs, system, stage, trial)
     item = trial.run_column("item")
     base = pd.DataFrame(
         {
@@ -111,6 +113,17 @@ def run_scores(trial: TrialData, chain: Chain) -> pd.DataFrame:
     column = _benchmark_column(table, stage, runs)
     file, pseudo = trial.sources.get("benchmark", "benchmark"), stage.scoring == "rectified"
     return base.assign(score=numbers(runs, column, file, pseudo=pseudo))
+
+
+def _refuse_other_systems(runs: pd.DataFrame, column: str, stage: Stage, trial: TrialData) -> None:
+    """Refuse one stated system where the rows themselves name another."""
+    stated = trial.canonical(stage.system)
+    others = [name for name in runs[column].dropna().unique() if trial.canonical(str(name)) != stated]
+    if others:
+        file = trial.sources.get("benchmark", "benchmark")
+        todo = f"Leave `system` out of stage {stage.name}, or correct the rows"
+        what = f"stage {stage.name} says that its runs are of {stated!r}, and rows name another system"
+        raise DataError(Fault(what, todo, file, column, value=str(others[0])))
 
 
 def benchmark_patterns(trial: TrialData, chain: Chain) -> pd.DataFrame:

@@ -89,6 +89,7 @@ def system_rows(scores: StageScores) -> tuple[SystemRow, ...]:
             arm.rows_of(stage.name) if arm.borrows(stage.name) else "",
             next((loan.because for loan in arm.borrowed if loan.stage == stage.name), ""),
             stage.instrument,
+            (arm.label, stage.name) in scores.unnamed,
         )
         for arm in scores.design.arms
         for stage in scores.chain.stages

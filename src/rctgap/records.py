@@ -163,7 +163,7 @@ class MarginRow:
 
 @dataclass(frozen=True, slots=True)
 class SystemRow:
-    """Which system and which instrument made a stage's scores in an arm."""
+    """Which system and which instrument made a stage's scores in an arm; `unnamed` where only some rows say which."""
 
     arm: str
     stage: str
@@ -172,6 +172,7 @@ class SystemRow:
     borrowed_from: str
     because: str
     instrument: tuple[tuple[str, str], ...]
+    unnamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

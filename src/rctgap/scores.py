@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from rctgap.design import Design
+from rctgap.design import Arm, Design
 from rctgap.documents import nearest
 from rctgap.error_rates import ErrorRates
 from rctgap.errors import DataError, Fault
@@ -60,6 +60,8 @@ class StageScores:
         or a number without such limits; `bounded` where it says nothing.
     error_rates : mapping of stage to ErrorRates
         How often the scorer of a stage errs; scores of stages that are not named are taken as true.
+    unnamed : frozenset of (arm, stage)
+        Where some rows name no system, and others do.
     """
 
     chain: Chain
@@ -75,6 +77,7 @@ class StageScores:
     unpaired: Mapping[tuple[str, str], str] = field(default_factory=dict)
     scales: Mapping[str, Scale] = field(default_factory=dict)
     error_rates: Mapping[str, ErrorRates] = field(default_factory=dict)
+    unnamed: frozenset[tuple[str, str]] = frozenset()
     _answers: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     _runs: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
@@ -127,7 +130,7 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage], covariates: 
     >>> import pandas as pd
     >>> from rctgap.scores import score_stages
     >>> from rctgap.stages import Stage
-    >>> from rctgap.design import Design
+    >>> from rctgap.design import Arm, Design
     >>> from rctgap.trial import read_trial
     >>> frame = pd.DataFrame({"arm": ["a1", "a1"], "conversation": [1, 1], "decision": [1, 0], "count": [30, 40]})
     >>> trial = read_trial(frame, design=Design(ai=["a1"]))
@@ -149,10 +152,11 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage], covariates: 
     )
     runs = benchmark_patterns(trial, chain)
     _check_presence(patterns, runs, chain, trial.design)
+    systems, unnamed = _systems(answers, trial, chain, runs)
     return StageScores(
         chain,
         trial.design,
-        _systems(answers, trial, chain, runs),
+        systems,
         not marginal,
         bool(trial.column("participant")) and bool(wide["participant"].notna().all()),
         attrition + _missing_runs(trial, chain) + _missing_scores(patterns, chain, trial.design),
@@ -162,6 +166,7 @@ def score_stages(trial: TrialData, stages: Chain | Sequence[Stage], covariates: 
         tuple(covariates),
         unpaired=_pseudo(chain, trial.design),
         scales=_scales(trial, chain),
+        unnamed=unnamed,
         _answers=patterns,
         _runs=runs,
     )
@@ -293,33 +298,33 @@ def _check_presence(patterns: pd.DataFrame, runs: pd.DataFrame, chain: Chain, de
 
 def _systems(
     answers: pd.DataFrame, trial: TrialData, chain: Chain, runs: pd.DataFrame
-) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Which systems the rows behind each arm's stage name."""
-    arm_column = trial.column("arm") or "arm"
-    found: dict[tuple[str, str], tuple[str, ...]] = {}
+) -> tuple[dict[tuple[str, str], tuple[str, ...]], frozenset[tuple[str, str]]]:
+    """Which systems the rows behind each arm's stage name, and where some name none."""
+    found, unnamed = dict[tuple[str, str], tuple[str, ...]](), set[tuple[str, str]]()
     for arm in trial.design.arms:
         for stage in chain.stages:
-            if stage.source == "benchmark":
-                named = sorted(set(runs.loc[run_rows(runs, arm.tested), "system"].dropna().astype(str)) - {""})
-            elif stage.system:
-                named = [stage.system]
-            else:
-                column = stage.system_column or trial.column("system")
-                rows = (
-                    answers[(answers[arm_column] == arm.rows_of(stage.name)) & answers[stage.column].notna()]
-                    if stage.column in answers
-                    else answers[answers[arm_column] == arm.rows_of(stage.name)]
-                )
-                if column is None:
-                    named = [_system_of_label(trial.design, arm.rows_of(stage.name))]
-                elif column not in rows:
-                    raise DataError(
-                        Fault("the system column is missing", nearest(column, map(str, rows.columns)), "trial", column)
-                    )
-                else:
-                    named = sorted(set(rows[column].dropna().astype(str)))
-            found[arm.label, stage.name] = tuple(sorted({trial.canonical(name) for name in named}))
-    return found
+            named = _named_systems(answers, trial, runs, arm, stage)
+            known = {trial.canonical(name) for name in named if name}
+            found[arm.label, stage.name] = tuple(sorted(known))
+            if known and "" in named:
+                unnamed.add((arm.label, stage.name))
+    return found, frozenset(unnamed)
+
+
+def _named_systems(answers: pd.DataFrame, trial: TrialData, runs: pd.DataFrame, arm: Arm, stage: Stage) -> set[str]:
+    """Systems as the rows behind one stage of an arm spell them, empty text among them where a row names none."""
+    if stage.source == "benchmark":
+        return set(runs.loc[run_rows(runs, arm.tested), "system"].fillna("").astype(str))
+    if stage.system:
+        return {stage.system}
+    column, label = stage.system_column or trial.column("system"), arm.rows_of(stage.name)
+    if column is None:
+        return {_system_of_label(trial.design, label)}
+    rows = answers[answers[trial.column("arm") or "arm"] == label]
+    rows = rows[rows[stage.column].notna()] if stage.column in rows else rows
+    if column not in rows:
+        raise DataError(Fault("the system column is missing", nearest(column, map(str, rows.columns)), "trial", column))
+    return set(rows[column].astype("string").fillna("").str.strip().astype(str))
 
 
 def _system_of_label(design: Design, label: str) -> str:

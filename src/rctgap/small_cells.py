@@ -1,6 +1,8 @@
 """Small cells of a trial: which stages, steps and sizes could show what few people did."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -132,8 +134,12 @@ def small_items(scores: StageScores, limit: int) -> tuple[frozenset[tuple[str, s
     return frozenset(few), frozenset(lacking)
 
 
-def small_in_trial(trial: TrialData, columns: list[str], limit: int) -> bool:
-    """Whether few answers of an arm have some combination of values of columns, blank ones included."""
-    frame, arm = trial.answers, trial.column("arm") or "arm"
-    cells = counts(frame, trial.table).groupby([frame[arm], *(frame[name] for name in columns)], dropna=False).sum()
+def small_in_trial(trial: TrialData, columns: Sequence["pd.Series[Any]"], limit: int) -> bool:
+    """Whether few people of an arm have some combination of values of columns, blank ones included."""
+    frame, arm, person = trial.answers, trial.column("arm") or "arm", trial.column("participant")
+    groups = [frame[arm], *columns]
+    if person is not None and bool(frame[person].notna().all()):
+        cells = frame[person].groupby(groups, dropna=False).nunique()
+    else:
+        cells = counts(frame, trial.table).groupby(groups, dropna=False).sum()
     return any(small(float(count), limit) for count in cells)

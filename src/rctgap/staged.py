@@ -32,6 +32,7 @@ STOPPED = "inside its margin, but it cannot be said to hold: the sequence stoppe
 NONE_WOULD = "no number of answers would settle it at these benchmark runs: run the benchmark more often"
 FEWEST_ITEMS = 6
 TOO_FEW_ITEMS = f"no verdict over a population from fewer than {FEWEST_ITEMS} items: intervals were not studied there"
+NO_SIZE = "no number can be given: nothing varied"
 LARGE_ENOUGH = "so many would do if the true component were 0: it may lie near its margin"
 
 
@@ -259,11 +260,11 @@ def _size(
         by_item = estimates.statistics.by_item
         n = None if by_item is None else by_item.multiplicity.size
         if n is None or not found.std_error:
-            return n, None, ""
+            return n, None, NO_SIZE
         needed = items_needed(n, _spread(found, n, plan), margin, plan.alpha, plan.power)
         needed = None if needed is None else max(needed, FEWEST_ITEMS)
     elif not found.std_error:
-        return found.n, None, ""
+        return found.n, None, NO_SIZE
     else:
         n, trial, fixed = _parts(estimates, coefficients, found.std_error)
         needed = answers_needed(n, factor**2 * trial, fixed, margin, plan.alpha, plan.power)

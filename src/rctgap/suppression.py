@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from rctgap.check_records import InfluenceRow
 from rctgap.checks.balance import ITEM, MOST_LEVELS, ROLES
 from rctgap.checks.declared_margins import declared_margins
+from rctgap.checks.leave_one_participant_out import RULE as PARTICIPANT_RULE
 from rctgap.checks.outcome_validity import ASSUMPTION as OUTCOME
 from rctgap.estimands import ALL_ARMS
 from rctgap.records import (
@@ -27,6 +28,7 @@ from rctgap.rows import LOST_MINUS_GAINED
 from rctgap.scores import StageScores
 from rctgap.scoring_records import ScoringRow, SpecificationRow
 from rctgap.small_cells import Hidden, people, small, small_cells, small_in_trial, small_items
+from rctgap.spread_at_margin import AT_MARGIN
 from rctgap.staged_records import PredictionRow, StagedRow
 
 __all__ = ["raw_data_may_be_shown", "suppressed"]
@@ -51,6 +53,7 @@ STAGED_FIGURES = (
     "n",
     "n_needed",
 )
+WIDENED = ("lower", "upper", "p_value", "p_adjusted", "n_needed")
 PREDICTION_FIGURES = (
     *("estimate", "lower", "upper", "bound_lower", "bound_upper", "prior_estimate", "prior_lower", "prior_upper"),
 )
@@ -61,6 +64,7 @@ OF_STAGES = frozenset(
     }
 )
 DETAIL_HIDDEN = "Figures hidden: small cells (suppress_below)."
+ONE_PERSON = f"Figures hidden: they tell what one person did (suppress_below). {PARTICIPANT_RULE}."
 PREDICTIVE_FIGURES = ("n", "observed", "predicted", "lower", "upper", "p_value")
 
 
@@ -76,7 +80,8 @@ def suppressed(result: GapDecomposition) -> GapDecomposition:
 
     What is hidden cannot be had by subtraction. A formula turned round is another matter: under
     `robust` and observed weights the standard error of a paired step still gives lost plus gained, and a mean with
-    all its digits can give its denominator.
+    all its digits can give its denominator. An interval that was widened to the spread at a margin would give lost plus
+    gained under any covariance, and is hidden with the step's flows; so is what leaving out one participant changes.
     """
     estimates, limit = result.estimates, result.settings.suppress_below
     if estimates is None or limit <= 1:
@@ -94,7 +99,9 @@ def suppressed(result: GapDecomposition) -> GapDecomposition:
         missing=tuple(_resting(row, result, hidden, note) for row in result.missing),
         staged=tuple(_staged(row, result, hidden, note) for row in result.staged),
         predictions=tuple(_prediction(row, result, hidden, note) for row in result.predictions),
-        next_steps=() if hidden.stages else result.next_steps,
+        next_steps=()
+        if hidden.stages or any(_tells_spread(row, hidden) for row in result.staged)
+        else result.next_steps,
         influence=_influence(result, estimates.plug_in.scores, hidden, limit, note),
         orders=() if hidden.any or _small_other_cells(result, limit) else result.orders,
         bias=() if hidden.any else result.bias,
@@ -124,7 +131,14 @@ def _staged(row: StagedRow, result: GapDecomposition, hidden: Hidden, note: str)
     names = result.settings.stages
     if hidden.stages & {(row.arm, names[names.index(row.transition) - 1]), (row.arm, row.transition)}:
         return replace(row, **dict.fromkeys(STAGED_FIGURES), note=note, interval="")  # type: ignore[arg-type]
+    if _tells_spread(row, hidden):
+        row = replace(row, **dict.fromkeys(WIDENED), note=f"{row.note}; {note}", interval="")  # type: ignore[arg-type]
     return replace(row, n=None) if hidden.sizes else row
+
+
+def _tells_spread(row: StagedRow, hidden: Hidden) -> bool:
+    """Whether an interval, set beside its standard error, gives the variance of an answer's change."""
+    return AT_MARGIN in row.note and (row.arm, row.transition) in hidden.steps
 
 
 def _prediction(row: PredictionRow, result: GapDecomposition, hidden: Hidden, note: str) -> PredictionRow:
@@ -139,18 +153,20 @@ def _prediction(row: PredictionRow, result: GapDecomposition, hidden: Hidden, no
 def _influence(
     result: GapDecomposition, scores: StageScores, hidden: Hidden, limit: int, note: str
 ) -> tuple[InfluenceRow, ...]:
-    """Left out, an item shows what its own cell holds: where some item's cell is small, none is shown."""
+    """Left out, an item shows what its own cell holds, and a participant what one person did.
+
+    Where some item's cell is small, none is shown; a participant never is.
+    """
     if hidden.any:
         return ()
-    if not small_items(scores, limit)[0]:
-        return result.influence
+    told = {"participant", *(("item",) if small_items(scores, limit)[0] else ())}
     blank = {"estimate": None, "lower": None, "upper": None, "change": None, "n": None, "note": note}
-    return tuple(replace(row, **blank) if row.unit == "item" else row for row in result.influence)  # type: ignore[arg-type]
+    return tuple(replace(row, **blank) if row.unit in told else row for row in result.influence)  # type: ignore[arg-type]
 
 
 def _checks(result: GapDecomposition, scores: StageScores, hidden: Hidden, limit: int) -> tuple[CheckResult, ...]:
     """A check that tells of answers keeps its status and not its figures."""
-    told = set(OF_STAGES) if hidden.any else set()
+    told = {"leave_one_participant_out", *(OF_STAGES if hidden.any else ())}
     if small_items(scores, limit)[0]:
         told.add("leave_one_item_out")
     if _small_measures(result, limit):
@@ -162,7 +178,9 @@ def _checks(result: GapDecomposition, scores: StageScores, hidden: Hidden, limit
     if any(_small_step_of(row, limit) for row in result.attrition):
         told |= {"differential_attrition", "missing_logs"}
     return tuple(
-        replace(one, detail=DETAIL_HIDDEN) if one.check in told and one.status != "not_applicable" else one
+        replace(one, detail=ONE_PERSON if one.check == "leave_one_participant_out" else DETAIL_HIDDEN)
+        if one.check in told and one.status != "not_applicable"
+        else one
         for one in result.checks
     )
 
@@ -173,24 +191,29 @@ def _small_measures(result: GapDecomposition, limit: int) -> bool:
     if context is None or estimates is None or not result.outcomes:
         return False
     last = estimates.scores.chain[estimates.scores.chain.last].column
-    return any(small_in_trial(context.trial, [last, other], limit) for other in context.outcomes.values())
+    frame = context.trial.answers
+    return any(small_in_trial(context.trial, [frame[last], frame[other]], limit) for other in context.outcomes.values())
 
 
 def _small_other_cells(result: GapDecomposition, limit: int) -> bool:
     """Whether few people of an arm are right, wrong or without a score in a cell that another order passes through."""
     context = result.context
-    return context is not None and any(small_in_trial(context.trial, [one.score], limit) for one in context.cells)
+    if context is None:
+        return False
+    frame = context.trial.answers
+    return any(small_in_trial(context.trial, [frame[one.score]], limit) for one in context.cells)
 
 
 def _small_baseline(result: GapDecomposition, limit: int) -> bool:
-    """Whether few people of an arm have some value of a baseline column, or some item."""
+    """Whether few people of an arm have some value of a baseline column, or none, or some item."""
     context = result.context
     if context is None:
         return False
-    trial = context.trial
-    names = [one.name for role in (*ROLES, ITEM) for one in trial.table.by_role(role) if one.name in trial.answers]
-    levels = [name for name in names if trial.answers[name].nunique() <= MOST_LEVELS]
-    return any(small_in_trial(trial, [name], limit) for name in levels)
+    trial, frame = context.trial, context.trial.answers
+    names = [one.name for role in (*ROLES, ITEM) for one in trial.table.by_role(role) if one.name in frame]
+    levels = [name for name in names if frame[name].nunique() <= MOST_LEVELS]
+    told = [*(frame[name] for name in levels), *(frame[name].isna() for name in names)]
+    return any(small_in_trial(trial, [column], limit) for column in told)
 
 
 def _specification(row: SpecificationRow, limit: int, note: str) -> SpecificationRow:
@@ -356,6 +379,7 @@ def _assumption(row: AssumptionRow, result: GapDecomposition, hidden: Hidden, *,
     names = result.settings.stages
     steps = [step for step in row.transition.split(";") if step in names[1:]]
     cells = {(ALL_ARMS, name) for step in steps for name in (names[names.index(step) - 1], step)}
-    if not hidden.stages & cells and not (measures and row.assumption_id == OUTCOME and not steps):
+    spread = any(_tells_spread(one, hidden) for one in result.staged if one.transition in steps)
+    if not spread and not hidden.stages & cells and not (measures and row.assumption_id == OUTCOME and not steps):
         return row
     return replace(row, estimate=None, lower=None, upper=None, evidence="hidden: small cells")

@@ -8,6 +8,7 @@ import pytest
 import rctgap as rg
 from rctgap.checks import checked, run_checks
 from rctgap.checks.other_route import TOLERANCE, effect_by_regression
+from rctgap.errors import DataError
 
 STATUS = {
     "declared_margins": "not_applicable",
@@ -148,6 +149,19 @@ def test_a_stage_whose_rows_name_no_system_is_said(study):
     result = mixed(study, decided_with=None)
     found = check(result, "same_system")
     assert (found.status, "decision" in found.detail) == ("warning", True)
+
+
+def test_a_stage_of_which_some_rows_name_no_system_is_said(study):
+    found = check(mixed(study, decided_with=["a1", None] * 24), "same_system")
+    assert found.status == "warning"
+    assert "Some rows name no system: decision in arm a1." in found.detail
+
+
+def test_a_stated_system_that_the_runs_contradict_is_refused(study):
+    stages = (rg.Stage("benchmark", "benchmark", system="gpt"), *rg.DEFAULT_CHAIN.stages[1:])
+    chain = rg.Chain(stages, rg.DEFAULT_CHAIN.transitions)
+    with pytest.raises(DataError, match=r"its runs are of 'gpt', and rows name another system"):
+        study.scored(study.simulated(), study.benchmark(), stages=chain)
 
 
 def instruments(study, *settings):

@@ -19,6 +19,7 @@ from rctgap.checks.leave_one_participant_out import leave_one_participant_out
 from rctgap.checks.missing_logs import missing_logs
 from rctgap.decomposition import decomposed
 from rctgap.design import Borrowing
+from rctgap.missingness import missing_score_rows
 from rctgap.records import AttritionRow
 from rctgap.suppression import DETAIL_HIDDEN, suppressed
 
@@ -66,9 +67,9 @@ def frame(study):
 
 @pytest.fixture
 def made(study):
-    def result_of(frame, runs=None, **choices):
-        runs = study.benchmark(items=ITEMS, repeats=40, right=36) if runs is None else runs
-        trial = rg.read_trial(frame, benchmark=runs, design=rg.Design("control", ["a1"]), dictionary=DICTIONARY)
+    def result_of(frame, runs=None, ai=("a1",), dictionary=DICTIONARY, **choices):
+        runs = study.benchmark(ai, items=ITEMS, repeats=40, right=36) if runs is None else runs
+        trial = rg.read_trial(frame, benchmark=runs, design=rg.Design("control", list(ai)), dictionary=dictionary)
         estimand = rg.Estimand(items="fixed", **choices)
         scores = rg.score_stages(trial, rg.DEFAULT_CHAIN)
         result = decomposed(rg.estimate_frequentist(scores, estimand), estimand)
@@ -100,6 +101,35 @@ def test_an_age_that_differs_by_arm_is_named(frame, made):
     values = older.drop_duplicates("participant").groupby("arm")["age"]
     difference = abs(values.mean().diff().iloc[-1]) / np.sqrt(values.var(ddof=0).mean())
     assert f"age {difference:.2f}" in found.detail
+
+
+def age_in(**field):
+    """The dictionary with other words on the age."""
+    trial = DICTIONARY["tables"]["trial"]
+    fields = [one | field if one["name"] == "age" else one for one in trial["fields"]]
+    return DICTIONARY | {"tables": DICTIONARY["tables"] | {"trial": {"fields": fields}}}
+
+
+def test_a_confidential_column_is_compared_too(frame, made):
+    older = frame.assign(age=frame["age"] + 6.0 * (frame["arm"] == "a1"))
+    assert "Different: age." in balance(made(older, dictionary=age_in(sensitive=True))).detail
+
+
+def test_a_column_of_many_levels_is_compared_by_the_commonest(frame, made):
+    people = frame["participant"].unique()
+    number = dict(zip(people, np.random.default_rng(2).integers(0, 20, len(people)), strict=True))
+    site = frame["participant"].map(number).astype(str)
+    assert balance(made(frame.assign(region="site " + site))).status == "pass"
+    apart = balance(made(frame.assign(region=frame["arm"] + site)))
+    assert (apart.status, "Different: region." in apart.detail) == ("warning", True)
+
+
+def test_a_column_that_is_blank_in_one_arm_is_found(frame, made):
+    blank = frame.assign(age=frame["age"].where(frame["arm"] == "a1"))
+    found = balance(made(blank))
+    assert (found.status, "Different: age missing." in found.detail) == ("warning", True)
+    some = frame.assign(age=frame["age"].where(frame["participant"].str.len() % 2 == 0))
+    assert "age missing" in balance(made(some)).detail
 
 
 def test_items_answered_in_one_arm_alone_are_named(frame, made):
@@ -281,6 +311,42 @@ def test_one_item_that_carries_a_component_is_named(study, made, frame):
     assert found.assumption_ids
 
 
+def opposite(frame):
+    """Two arms in which one item loses much in one and gains as much in the other, at the conversation."""
+    other = frame[frame["arm"] == "a1"].assign(
+        arm="a2", participant=lambda rows: rows["participant"] + "b", conversation=lambda rows: rows["conversation"]
+    )
+    both = pd.concat([frame, other], ignore_index=True)
+    mine = both["item"] == "s1"
+    for arm, (query, talk) in {"a1": (1.0, 0.0), "a2": (0.0, 1.0)}.items():
+        rows = mine & (both["arm"] == arm)
+        both.loc[rows, ["own_query", "conversation"]] = [query, talk]
+    return both
+
+
+def test_what_one_item_does_to_single_arms_is_told_though_it_cancels(frame, made):
+    found = leave_one_item_out(made(opposite(frame), ai=("a1", "a2")))
+    assert found.status == "warning"
+    assert "conversation in arm a1" in found.detail
+    assert "conversation in arm a2" in found.detail
+    beyond = found.detail.partition("Beyond the rule: ")[2]
+    assert ", conversation +" not in beyond
+    assert ", conversation -" not in beyond
+
+
+def test_missing_scores_that_leave_a_single_arm_open_are_told(frame, made):
+    other = frame[frame["arm"] == "a1"].assign(arm="a2", participant=lambda rows: rows["participant"] + "b")
+    both = pd.concat([frame, other], ignore_index=True)
+    few = (both["arm"] == "a1") & (both.index % 13 == 0)
+    both.loc[few, "conversation"] = np.nan
+    result = made(both, ai=("a1", "a2"))
+    result = replace(result, missing=missing_score_rows(result.estimates))
+    found = missing_logs(result)
+    assert found.status == "warning"
+    assert "conversation in arm a1" in found.detail.partition("Open: ")[2]
+    assert "Open: conversation," not in found.detail
+
+
 def test_one_participant_among_a_few_is_not_hidden(study, made):
     found = study.simulated(people=6, items=ITEMS, seed=1)
     extra = {"age": 40.0, "region": "north", "turn": found.groupby("participant").cumcount() + 1}
@@ -300,3 +366,14 @@ def test_few_people_of_a_baseline_group_hide_the_figures_of_balance(frame, made)
         details[name] = suppressed(whole).checks[0].detail
     assert details["few"] == DETAIL_HIDDEN
     assert "region" in details["many"]
+
+
+def test_what_one_person_did_is_hidden_and_the_status_stays(frame, made):
+    result = made(frame)
+    whole = replace(result, settings=replace(result.settings, suppress_below=5))
+    whole = replace(whole, checks=(leave_one_participant_out(whole),))
+    shown = suppressed(whole)
+    assert {row.unit for row in result.influence} == {"item", "participant"}
+    assert all(row.estimate is row.change is None for row in shown.influence if row.unit == "participant")
+    assert shown.checks[0].status == "pass"
+    assert not any(mark in shown.checks[0].detail for mark in ("+", "-0", "own_query"))

@@ -97,9 +97,34 @@ def test_a_measure_that_agrees_passes(study):
 def test_a_few_answers_settle_nothing_and_the_check_says_so(study):
     frame = study.simulated(people=15, seed=2)
     draw = np.random.default_rng(5)
-    frame["second"] = np.where(draw.random(len(frame)) < 0.5, frame["decision"], 1 - frame["decision"])
+    frame["second"] = np.where(draw.random(len(frame)) < 0.7, frame["decision"], 1 - frame["decision"])
     found = outcome_validity(filled(study, frame, {"second": "second"}))
     assert (found.status, "inconclusive" in found.detail) == ("pass", True)
+
+
+def test_a_measure_that_differs_in_single_arms_alone_is_warned_about(study):
+    """By the second measure one arm does better, another worse: together the same."""
+    frame = study.simulated(people=400, arms=("a1", "a2", "control"), seed=3, rates=(0.8, 0.6, 0.5))
+    draw = np.random.default_rng(4).random(len(frame)) < 0.4
+    lifted, lowered = ((frame["arm"] == arm) & draw for arm in ("a1", "a2"))
+    frame["second"] = np.where(lifted, 1.0, np.where(lowered, 0.0, frame["decision"]))
+    design = rg.Design("control", ["a1", "a2"])
+    trial = rg.read_trial(frame, benchmark=study.benchmark(("a1", "a2")), design=design)
+    result = study.decomposed(frame, study.benchmark(("a1", "a2")), design=design)
+    result = replace(result, context=CheckContext(trial, {"second": "second"}))
+    found = outcome_validity(replace(result, outcomes=outcome_rows(result)))
+    assert found.status == "warning"
+    assert "realized effect of arm a" in found.detail.lower()
+
+
+def test_a_measure_that_hardly_agrees_on_single_answers_does_not_hold(study):
+    frame = study.simulated(people=500, seed=3)
+    frame["second"] = frame.groupby("arm")["decision"].transform(lambda one: one.sample(frac=1, random_state=1).values)
+    result = filled(study, frame, {"second": "second"})
+    found = outcome_validity(result)
+    assert found.status == "warning"
+    assert "the two hardly agree (kappa below 0.2) in a1, control" in found.detail
+    assert "inconclusive" in found.detail
 
 
 def test_one_measure_is_told_how_to_name_another(study):
@@ -162,6 +187,17 @@ def test_a_component_that_follows_the_scorer_is_warned_about(study):
     assert "from +2.0 points (conversation: edit distance, scope both)" in found.detail
     assert "to +10.0 (conversation: whole word, scope system)" in found.detail
     assert "violated or holds" in found.detail
+
+
+def test_a_component_of_one_arm_that_follows_the_scorer_is_warned_about(study):
+    runs, design = study.benchmark(("a1", "a2")), rg.Design("control", ["a1", "a2"])
+    result = study.decomposed(study.simulated(arms=("a1", "a2", "control")), runs, design=design)
+    same = specifications(("conversation: one", 0.10, 0.07, 0.13), ("conversation: other", 0.10, 0.07, 0.13))
+    moved = specifications(("conversation: one", 0.06, 0.03, 0.09), ("conversation: other", 0.14, 0.11, 0.17))
+    found = scorer_sensitivity(replace(result, specifications=(*same, *(replace(one, arm="a1") for one in moved))))
+    assert found.status == "warning"
+    assert "conversation in arm a1 from +6.0" in found.detail
+    assert scorer_sensitivity(replace(result, specifications=same)).status == "pass"
 
 
 @pytest.mark.parametrize(

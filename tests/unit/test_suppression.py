@@ -14,6 +14,7 @@ from rctgap.checks import checked
 from rctgap.compliers import complier_rows
 from rctgap.estimands import MomentKey, contrasts
 from rctgap.simulate import DEFAULT_MEANS
+from rctgap.small_cells import small_in_trial
 from rctgap.suppression import suppressed
 
 STAGES = ("benchmark", "own_query", "conversation", "decision")
@@ -165,6 +166,44 @@ def test_a_small_joint_count_hides_flows_and_conditionals_together(study, tmp_pa
     assert ratios[["estimate", "std_error", "lower", "upper"]].isna().all(axis=None)
     assert (ratios["n"].fillna(0) == 0).all()
     assert components.query("quantity == 'decision' and items == 'fixed'")["estimate"].notna().all()
+
+
+def few_gained():
+    """Of 400 answers 7 are lost and 2 gained: they vary less than they would at the margin."""
+    counts = {(1, 1): 200, (1, 0): 7, (0, 1): 2, (0, 0): 191}
+    rows = [("a1", *pattern, number) for pattern, number in counts.items()]
+    return pd.DataFrame(rows, columns=["arm", "conversation", "decision", "count"])
+
+
+def test_an_interval_widened_to_the_margin_gives_no_small_count(study, tmp_path):
+    chain = rg.Chain(
+        (rg.Stage("conversation"), rg.Stage("decision")),
+        (rg.Transition("decision", "outcome", ("outcome.decision_mediation",)),),
+    )
+    result = study.decomposed(few_gained(), None, suppress_below=5, design=rg.Design(None, ["a1"]), stages=chain)
+    whole = rg.staged_evaluation(result).result
+    row = next(one for one in whole.staged if one.items == "fixed")
+    factor = (row.upper - row.lower) / 2 / 1.6448536 / row.std_error
+    assert 400 * (0.05 * 0.95 / factor**2 + row.estimate**2) == pytest.approx(9, abs=0.05)
+    rg.save(whole, tmp_path / "out")
+    tables = {path.stem: pd.read_csv(path) for path in (tmp_path / "out").glob("*.csv")}
+    shown = tables["staged"].query("items == 'fixed'")
+    assert shown[["lower", "upper", "p_value", "p_adjusted", "n_needed"]].isna().all(axis=None)
+    assert set(shown["verdict"]) == {row.verdict}
+    assert tables["assumptions"][["lower", "upper"]].isna().all(axis=None)
+
+
+def test_people_and_not_their_answers_are_counted_in_two_measures(study):
+    """Two people hold all answers on which the measures differ, six each."""
+    frame = study.simulated(people=100, answers=6, seed=2)
+    frame["second"] = frame["decision"]
+    for person, decision in (("a1-0", 1.0), ("a1-1", 0.0)):
+        rows = frame["participant"] == person
+        frame.loc[rows, ["decision", "second"]] = [decision, 1 - decision]
+    trial = rg.read_trial(frame, design=rg.Design("control", ["a1"]))
+    columns = [trial.answers["decision"], trial.answers["second"]]
+    assert small_in_trial(trial, columns, 5)
+    assert not small_in_trial(trial, columns[:1], 5)
 
 
 def margin_dictionary():

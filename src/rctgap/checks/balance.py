@@ -29,9 +29,10 @@ RULE = (
     "standardised difference says how much they differ"
 )
 NOTHING = (
-    "No column has the role covariate or stratum, and answers carry no item: declare what was known before treatment."
+    "Nothing to compare: no column has the role covariate or stratum and no item is known, in two arms or more. "
+    "Declare what was known before treatment."
 )
-ITEM = "item"
+ITEM, REST = "item", "\x00rest"
 STILL = 1e-9
 
 
@@ -74,32 +75,41 @@ def _columns(estimates: StageEstimates, context: CheckContext | None) -> Iterato
     frame = scores.answers
     used = frame[frame["arm"].isin(scores.design.labels) & frame["item"].notna() & (frame["marginal"] == "")]
     if len(set(used["item"])) > 1 and _every_arm(used["arm"], scores.design):
-        dummies = _dummies(used["item"].astype(str))
+        dummies = _dummies(used["item"].astype(str)).to_numpy(dtype=np.float64)
         yield _Column(ITEM, dummies, *_units(used["arm"], used["participant"], used["count"]))
     if context is not None:
         yield from _declared(context, scores.design)
 
 
 def _declared(context: CheckContext, design: Design) -> Iterator[_Column]:
+    """Every baseline column, confidential ones too, as no value is shown; and whether it is filled in."""
     trial = context.trial
     frame, arm, person = trial.answers, trial.column("arm") or "arm", trial.column("participant")
+    frame = frame[frame[arm].isin(design.labels)]
     size = counts(frame, trial.table)
-    for field in (one for role in ROLES for one in trial.table.by_role(role)):
-        if field.withheld or field.name not in frame:
-            continue
-        rows = frame[arm].isin(design.labels) & frame[field.name].notna()
-        mine = frame[rows]
-        number = pd.to_numeric(mine[field.name], errors="coerce")
-        if mine.empty or not _every_arm(mine[arm], design):
-            continue
-        if number.notna().all():
-            values = number.to_numpy(dtype=np.float64)[:, None]
-        elif mine[field.name].nunique() <= MOST_LEVELS:
-            values = _dummies(mine[field.name].astype(str))
-        else:
-            continue
-        people = mine[person] if person else pd.Series(pd.NA, index=mine.index)
-        yield _Column(field.name, values, *_units(mine[arm], people, size[rows]))
+    for field in (one for role in ROLES for one in trial.table.by_role(role) if one.name in frame):
+        for name, values in _as_numbers(field.name, frame[field.name]):
+            mine = frame.loc[values.index]
+            if mine.empty or not _every_arm(mine[arm], design):
+                continue
+            people = mine[person] if person else pd.Series(pd.NA, index=mine.index)
+            numbers = np.asarray(values.to_numpy(dtype=np.float64))
+            yield _Column(name, numbers, *_units(mine[arm], people, size[mine.index]))
+
+
+def _as_numbers(name: str, column: "pd.Series[Any]") -> Iterator[tuple[str, pd.DataFrame]]:
+    """A column's values where it has one, and whether it has one; of many levels the commonest and the rest."""
+    known = column.dropna()
+    number = pd.to_numeric(known, errors="coerce")
+    if number.notna().all():
+        yield name, number.to_frame()
+    else:
+        text = known.astype(str)
+        common = text.value_counts().index[: MOST_LEVELS - 1]
+        merged = text if text.nunique() <= MOST_LEVELS else text.where(text.isin(common), REST)
+        yield name, _dummies(merged)
+    if len(known) < len(column):
+        yield f"{name} missing", column.isna().to_frame()
 
 
 def _every_arm(found: "pd.Series[str]", design: Design) -> bool:
@@ -121,8 +131,8 @@ def _units(
     return labels, codes, np.asarray(size.to_numpy(dtype=np.float64), dtype=np.float64)
 
 
-def _dummies(levels: "pd.Series[str]") -> Array:
-    return np.asarray(pd.get_dummies(levels, drop_first=True, dtype=float).to_numpy(), dtype=np.float64)
+def _dummies(levels: "pd.Series[str]") -> pd.DataFrame:
+    return pd.get_dummies(levels, drop_first=True, dtype=float)
 
 
 def _p_value(one: _Column) -> float | None:

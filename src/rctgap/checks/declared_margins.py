@@ -5,15 +5,20 @@ from rctgap.results import GapDecomposition
 
 __all__ = ["declared_margins"]
 
+NOTHING = "The dictionary declares no published figures, or none for a label that rows carry."
+
 
 def declared_margins(result: GapDecomposition) -> CheckResult:
     """Fail where rows under a label do not give the figures published for it; name the label that fits."""
     if not result.margins:
-        return CheckResult("declared_margins", "not_applicable", "", "The dictionary declares no published figures.")
+        return CheckResult("declared_margins", "not_applicable", "", NOTHING)
     missed = [row for row in result.margins if not row.agrees]
     if not missed:
         return CheckResult(
-            "declared_margins", "pass", "", f"All {len(result.margins)} published figures agree with the data."
+            "declared_margins",
+            "pass",
+            "",
+            f"All {len(result.margins)} figures published for labels that rows carry agree with the data.",
         )
     labels = dict.fromkeys(row.label for row in missed)
     detail = " ".join(_about(result.margins, label) for label in labels)

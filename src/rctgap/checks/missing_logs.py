@@ -1,5 +1,6 @@
 """Whether missing scores could change what is said: worst-case bounds beside the scores that are there."""
 
+from rctgap.checks.judged import assumptions_of, judged_arms, where
 from rctgap.equivalence import verdict
 from rctgap.estimands import ALL_ARMS
 from rctgap.outcome_measures import margin_of
@@ -10,30 +11,26 @@ from rctgap.tables import interval, points
 __all__ = ["missing_logs"]
 
 RULE = (
-    "The rule: a warning where a component's verdict against its margin differs between its two bounds, or the bounds "
-    "lie further apart than the margin"
+    "The rule: a warning where the verdict on a component, of an arm or of all, against its margin differs between its "
+    "two bounds, or the bounds lie further apart than the margin"
 )
 
 
 def missing_logs(result: GapDecomposition) -> CheckResult:
     """Warn where missing scores could change a component's verdict, or move it by more than its margin."""
-    steps = result.settings.stages[1:]
+    arms, steps = judged_arms(result), result.settings.stages[1:]
     rows = [
         row
         for row in result.missing
-        if (row.arm, row.approach) == (ALL_ARMS, "worst_case") and row.quantity in steps and row.bound_lower is not None
+        if row.approach == "worst_case" and row.arm in arms and row.quantity in steps and row.bound_lower is not None
     ]
     if not rows:
         return CheckResult("missing_logs", "not_applicable", "", "No score is missing, or there are no bounds.")
     open_still = [row for row in rows if _open(result, row)]
-    told = "; ".join(_told(result, row) for row in rows)
-    ids = ";".join(
-        dict.fromkeys(
-            name for row in open_still for name in result.row(row.quantity, ALL_ARMS).assumption_ids.split(";") if name
-        )
-    )
-    beyond = f" Open: {', '.join(row.quantity for row in open_still)}." if open_still else ""
+    told = "; ".join(_told(result, row) for row in rows if row.arm == ALL_ARMS or row in open_still)
+    beyond = f" Open: {', '.join(row.quantity + where(row.arm) for row in open_still)}." if open_still else ""
     detail = f"Whatever the missing scores are, in points: {told}.{beyond} {RULE}."
+    ids = assumptions_of(result, open_still)
     return CheckResult("missing_logs", "warning" if open_still else "pass", ids, detail)
 
 
@@ -43,5 +40,6 @@ def _open(result: GapDecomposition, row: MissingRow) -> bool:
 
 
 def _told(result: GapDecomposition, row: MissingRow) -> str:
-    there = points(result.row(row.quantity, ALL_ARMS).estimate)
-    return f"{row.quantity} between {interval(row.bound_lower, row.bound_upper)} (from the scores there are {there})"
+    there = points(result.row(row.quantity, row.arm).estimate)
+    ends = interval(row.bound_lower, row.bound_upper)
+    return f"{row.quantity}{where(row.arm)} between {ends} (from the scores there are {there})"

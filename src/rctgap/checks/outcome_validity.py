@@ -16,8 +16,9 @@ HOW = (
 def outcome_validity(result: GapDecomposition) -> CheckResult:
     """Warn where the realized effect by another measure of the last stage lies beyond the margin of the own one's.
 
-    Without a control arm accuracies are compared. Which measure is right is not for data to say, so nothing fails. A
-    difference that is not settled passes, and the detail says that it is not.
+    In an arm or in all; also where the two measures hardly agree on single answers. Without a control arm accuracies
+    are compared. Which measure is right is not for data to say, so nothing fails. A difference that is not settled
+    passes, and the detail says that it is not.
     """
     if not result.outcomes:
         return CheckResult("outcome_validity", "not_applicable", ASSUMPTION, HOW)
@@ -27,4 +28,5 @@ def outcome_validity(result: GapDecomposition) -> CheckResult:
         detail = f"The measures could not be compared: {reasons or 'no interval'}."
         return CheckResult("outcome_validity", "not_applicable", ASSUMPTION, detail)
     detail = f"{found.evidence[:1].upper()}{found.evidence[1:]}."
-    return CheckResult("outcome_validity", "warning" if found.verdict == "violated" else "pass", ASSUMPTION, detail)
+    apart = found.verdict == "violated" or found.unrelated
+    return CheckResult("outcome_validity", "warning" if apart else "pass", ASSUMPTION, detail)

@@ -18,8 +18,11 @@ def same_system(result: GapDecomposition) -> CheckResult:
         consent = " The analysis consents to this (allow_mixed_systems)." if result.settings.allow_mixed_systems else ""
         return CheckResult("same_system", "fail", ";".join(_spoken_for(result, steps)), detail + consent)
     silent = dict.fromkeys(row.stage for row in result.systems if not row.found)
-    if silent:
-        return CheckResult("same_system", "warning", "", f"No system is stated for the rows of: {', '.join(silent)}.")
+    partly = dict.fromkeys(f"{row.stage} in arm {row.arm}" for row in result.systems if row.unnamed)
+    if silent or partly:
+        told = [f"No system is stated for the rows of: {', '.join(silent)}."] if silent else []
+        told += [f"Some rows name no system: {', '.join(partly)}."] if partly else []
+        return CheckResult("same_system", "warning", "", " ".join(told))
     under_test = ", ".join(dict.fromkeys(row.under_test for row in result.systems))
     return CheckResult("same_system", "pass", "", f"Every stage's rows are of the system under test ({under_test}).")
 

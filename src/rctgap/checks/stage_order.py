@@ -3,6 +3,7 @@
 import math
 
 from rctgap.check_records import OrderRow
+from rctgap.checks.judged import judged_arms, where
 from rctgap.estimands import ALL_ARMS
 from rctgap.outcome_measures import margin_of
 from rctgap.records import CheckResult
@@ -12,7 +13,12 @@ from rctgap.tables import points
 
 __all__ = ["stage_order"]
 
-RULE = "The rule: a warning where a range exceeds its margin, and two standard errors of the difference"
+type Step = tuple[str, str]
+
+RULE = (
+    "The rule: a warning where a range, in an arm or in all, exceeds its margin, and two standard errors of the "
+    "difference"
+)
 
 
 def stage_order(result: GapDecomposition) -> CheckResult:
@@ -22,7 +28,8 @@ def stage_order(result: GapDecomposition) -> CheckResult:
     """
     chain = () if result.estimates is None else result.estimates.scores.chain.transitions
     ids = ";".join(dict.fromkeys(name for one in chain for name in one.assumptions))
-    rows = [row for row in result.orders if row.arm == ALL_ARMS and row.transition and row.estimate is not None]
+    arms = judged_arms(result)
+    rows = [row for row in result.orders if row.arm in arms and row.transition and row.estimate is not None]
     orders = tuple(dict.fromkeys(row.order for row in rows if row.order not in (MEAN, SHAPLEY)))
     if not orders:
         reasons = "; ".join(dict.fromkeys(row.note for row in result.orders if row.order == MEAN and row.note))
@@ -33,23 +40,27 @@ def stage_order(result: GapDecomposition) -> CheckResult:
     if len(orders) == 1:
         detail = f"{seen} ({orders[0]}); components under other orders are not observed."
         return CheckResult("stage_order", "not_applicable", ids, detail)
-    steps = tuple(dict.fromkeys(row.transition for row in rows))
-    apart = [step for step in steps if _range(rows, step) > max(margin_of(result, step), _chance(rows, step))]
+    steps = tuple(dict.fromkeys((row.arm, row.transition) for row in rows))
+    apart = [step for step in steps if _range(rows, step) > max(margin_of(result, step[1]), _chance(rows, step))]
     average = "Shapley value" if any(row.order == SHAPLEY for row in rows) else "mean over them"
-    parts = "; ".join(_told(result, rows, step, average) for step in steps)
-    shown = f" Beyond its margin: {', '.join(apart)}." if apart else ""
+    parts = "; ".join(_told(result, rows, step, average) for step in steps if step[0] == ALL_ARMS or step in apart)
+    shown = f" Beyond its margin: {', '.join(step + where(arm) for arm, step in apart)}." if apart else ""
     rest = f" {RULE}." + ("" if len(orders) == total else " Components under the other orders are not observed.")
     return CheckResult("stage_order", "warning" if apart else "pass", ids, f"{seen}. {parts}.{shown}{rest}")
 
 
-def _values(rows: list[OrderRow], step: str) -> list[float]:
-    mine = (row for row in rows if row.transition == step and row.order not in (MEAN, SHAPLEY))
-    return [row.estimate for row in mine if row.estimate is not None]
+def _of(rows: list[OrderRow], step: Step) -> list[OrderRow]:
+    """One step of an arm under each observed order."""
+    return [row for row in rows if (row.arm, row.transition) == step and row.order not in (MEAN, SHAPLEY)]
 
 
-def _chance(rows: list[OrderRow], step: str) -> float:
+def _values(rows: list[OrderRow], step: Step) -> list[float]:
+    return [_estimate(row) for row in _of(rows, step)]
+
+
+def _chance(rows: list[OrderRow], step: Step) -> float:
     """Two standard errors of the difference between the largest and the smallest estimate."""
-    mine = [row for row in rows if row.transition == step and row.order not in (MEAN, SHAPLEY)]
+    mine = _of(rows, step)
     ends = (max(mine, key=_estimate), min(mine, key=_estimate))
     return 2 * math.hypot(*(row.std_error or 0.0 for row in ends))
 
@@ -58,14 +69,15 @@ def _estimate(row: OrderRow) -> float:
     return row.estimate or 0.0
 
 
-def _range(rows: list[OrderRow], step: str) -> float:
+def _range(rows: list[OrderRow], step: Step) -> float:
     values = _values(rows, step)
     return max(values) - min(values)
 
 
-def _told(result: GapDecomposition, rows: list[OrderRow], step: str, average: str) -> str:
-    values = _values(rows, step)
-    mean = next((row.estimate for row in rows if row.transition == step and row.order in (MEAN, SHAPLEY)), None)
-    margin = 100 * margin_of(result, step)
-    told = f"{step} from {points(min(values))} to {points(max(values))} points (margin {margin:g})"
+def _told(result: GapDecomposition, rows: list[OrderRow], step: Step, average: str) -> str:
+    values, (arm, name) = _values(rows, step), step
+    means = (row for row in rows if (row.arm, row.transition) == step and row.order in (MEAN, SHAPLEY))
+    mean = next((row.estimate for row in means), None)
+    margin = 100 * margin_of(result, name)
+    told = f"{name}{where(arm)} from {points(min(values))} to {points(max(values))} points (margin {margin:g})"
     return f"{told}, {average} {points(mean)}"

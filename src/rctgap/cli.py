@@ -193,13 +193,17 @@ def score(
     """
     with plain_errors():
         from rctgap.inputs import read_analysis, score_analysis  # noqa: PLC0415 - heavy
-        from rctgap.scored_table import scores_text, write_scores  # noqa: PLC0415 - heavy
+        from rctgap.labelling import refuse_sheet  # noqa: PLC0415 - heavy
+        from rctgap.scored_table import refuse_place, scores_text, write_scores  # noqa: PLC0415 - heavy
 
+        place = (sheet or analysis.with_name(f"{analysis.stem}-labels.csv")) if sample else None
+        path = out or analysis.with_name(f"{analysis.stem}-scores.csv")
+        refuse_place(path)
+        if place is not None:
+            refuse_sheet(place, path)
         with _processes(workers) as executor:
-            place = (sheet or analysis.with_name(f"{analysis.stem}-labels.csv")) if sample else None
             read = read_analysis(analysis, allow_outside=allow_outside)
             scored = score_analysis(read, executor, sheet=place, sample=sample or 0, explain=explain)
-        path = out or analysis.with_name(f"{analysis.stem}-scores.csv")
         write_scores(scored, path)
         if not quiet:
             click.echo(scores_text(scored))

@@ -53,6 +53,8 @@ class Conversation:
         Why it holds less than what was said; `unreadable` ones have no turns.
     detail : str
         What is wrong, without a word of the conversation.
+    lost : int or None
+        How many turns stand before the first message that could not be read.
     """
 
     key: str
@@ -62,6 +64,7 @@ class Conversation:
     system: str = ""
     flaw: Flaw = ""
     detail: str = ""
+    lost: int | None = None
 
     def said_by(self, speaker: Speaker) -> tuple[str, ...]:
         """Texts of one speaker, in order."""

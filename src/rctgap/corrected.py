@@ -20,6 +20,8 @@ from rctgap.rows import component_rows
 __all__ = ["ESTIMATOR", "corrected_rows"]
 
 ESTIMATOR = "Rogan-Gladen"
+NOTHING_CORRECTED = "no stage of it has error rates"
+NO_INTERVAL = "No interval: a stage at 0 or 100 % has no variance to carry through the correction."
 
 
 def corrected_rows(estimates: StageEstimates) -> Iterator[ComponentRow]:
@@ -34,7 +36,8 @@ def corrected_rows(estimates: StageEstimates) -> Iterator[ComponentRow]:
     ------
     ComponentRow
         With `estimator` Rogan-Gladen and `scores` corrected. Flows are not corrected and left out. The interval is t
-        with the degrees of freedom of the uncorrected quantity.
+        with the degrees of freedom of the uncorrected quantity; there is none where a stage at 0 or 100 % has no
+        variance to carry through. A quantity without a corrected stage keeps its own interval.
 
     Notes
     -----
@@ -90,6 +93,9 @@ def _row(
         simultaneous_lower=None,
         simultaneous_upper=None,
     )
+    rated = [key.name for key in contrast.coefficients if key.name in estimates.scores.error_rates]
+    if not rated:
+        return replace(bare, note="; ".join(part for part in (plain.note, NOTHING_CORRECTED) if part))
     if isinstance(found, str):
         return replace(bare, estimate=None, std_error=None, df=None, lower=None, upper=None, interval="", note=found)
     weights = np.array([contrast.coefficients.get(key, 0.0) for key in keys])
@@ -100,13 +106,17 @@ def _row(
     ends = symmetric(value, error, df, estimates.level)
     touched = {name for key in contrast.coefficients for name in [f"{key.name} in arm {key.arm}"]}
     notes = [found.notes[0], *(note for note in found.notes[1:] if any(name in note for name in touched))]
+    raw = [name for name in dict.fromkeys(key.name for key in contrast.coefficients) if name not in rated]
+    notes += [f"Not corrected here: {', '.join(raw)}."] if raw else []
+    still = uncorrected.interval is None or uncorrected.interval.kind not in ("t", "normal") or not error
+    notes += [NO_INTERVAL] if still else []
     return replace(
         bare,
         estimate=value,
-        std_error=error,
-        df=uncorrected.df,
-        lower=ends.lower,
-        upper=ends.upper,
-        interval=ends.kind,
+        std_error=None if still else error,
+        df=None if still else uncorrected.df,
+        lower=None if still else ends.lower,
+        upper=None if still else ends.upper,
+        interval="" if still else ends.kind,
         note=" ".join(notes),
     )

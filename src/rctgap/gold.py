@@ -77,6 +77,7 @@ def write_sample(
         {
             "case": [case_of(one) for one in texts],
             "stage": [one.stage for one in texts],
+            "digest": [one.digest for one in texts],
             "arm": [one.arm for one in texts],
             "automatic": [float(one.score.value or 0) for one in texts],
         }
@@ -158,12 +159,12 @@ def read_labels(path: Path, scored: ScoredTrial) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `case`, `stage`, `label`, `label_probability`, `rater`, `arm`, `participant`, `automatic`.
+        Columns `case`, `stage`, `digest`, `label`, `label_probability`, `rater`, `arm`, `participant`, `automatic`.
 
     Raises
     ------
     DataError
-        A fault of the sheet, or a case that is not scored here.
+        A fault of the sheet, or a case that is not scored here or whose text is another now.
     """
     labels = read_sheet(path, key_beside(path))
     known = {(case_of(one), one.stage): one for one in scored.texts}
@@ -182,6 +183,13 @@ def read_labels(path: Path, scored: ScoredTrial) -> pd.DataFrame:
     if faults:
         raise DataError(*faults)
     mine = [known[one] for one in zip(labels["case"], labels["stage"], strict=True)]
+    others = [
+        case for case, digest, one in zip(labels["case"], labels["digest"], mine, strict=True) if digest != one.digest
+    ]
+    if others:
+        what = f"{len(set(others))} labelled cases now hold another text than the one that was labelled"
+        todo = "Use the sheet with the rows, logs and scope it was drawn from, or draw a new one"
+        raise DataError(Fault(what, todo, str(path), value=others[0]))
     people = participants_of(scored.trial)
     return labels.assign(
         arm=[one.arm for one in mine],

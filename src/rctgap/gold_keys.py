@@ -36,6 +36,8 @@ class Rows:
     arms: tuple[str, ...]
     items: tuple[str, ...]
     keys: Mapping[str, Mapping[str, str]]
+    items_file: str
+    item_rows: Mapping[str, int]
 
     @classmethod
     def of(cls, frame: pd.DataFrame, table: Table, trial: TrialData, name: str, numbers: Sequence[int]) -> "Rows":
@@ -50,7 +52,7 @@ class Rows:
             numbers,
             tuple(blank if arm is None else frame[arm].astype("string").fillna("")),
             tuple(frame[item[0].name].astype("string").fillna("") if item else blank),
-            _item_cells(trial),
+            *_item_cells(trial),
         )
 
     def cells(self, row: int, columns: Sequence[str]) -> tuple[str, ...]:
@@ -77,27 +79,33 @@ class Rows:
                 raise DataError(Fault("the gold key's column is missing", nearest(column, known), self.file, column))
         return tuple(found)
 
+    def place_of(self, row: int, columns: Sequence[str]) -> tuple[str, int]:
+        """File and row that hold a row's key: the item table's where it has one of the columns."""
+        by_item = any(column in self.keys for column in columns) and self.items[row] in self.item_rows
+        return (self.items_file, self.item_rows[self.items[row]]) if by_item else (self.file, self.numbers[row])
 
-def _item_cells(trial: TrialData) -> dict[str, dict[str, str]]:
-    """Cells of the item table, by column and item."""
-    frame, table = trial.items, trial.items_table
+
+def _item_cells(trial: TrialData) -> tuple[dict[str, dict[str, str]], str, dict[str, int]]:
+    """Cells of the item table by column and item, its file, and the row of each item."""
+    frame, table, file = trial.items, trial.items_table, trial.sources.get("items", "items")
     if frame is None or table is None:
-        return {}
+        return {}, file, {}
     item = table.by_role("item")
     if not item:
-        raise DataError(
-            Fault(
-                "no column of the item table has the role `item`",
-                "Give it to the key column",
-                trial.sources.get("items", "items"),
-            )
-        )
+        what = "no column of the item table has the role `item`"
+        raise DataError(Fault(what, "Give it to the key column", file))
     labels = frame[item[0].name].astype("string").tolist()
-    return {
+    rows: dict[str, int] = {}
+    for number, label in enumerate(labels, 1):
+        if rows.setdefault(label, number) != number:
+            what = f"the item has a row already, row {rows[label]}"
+            raise DataError(Fault(what, "Keep one row of each item", file, item[0].name, number, label))
+    cells = {
         str(column): dict(zip(labels, frame[column].astype("string").fillna(""), strict=True))
         for column in frame.columns
         if column != item[0].name
     }
+    return cells, file, rows
 
 
 class Keys:
@@ -123,11 +131,8 @@ class Keys:
                 answer=named[key.answer] if key.answer else "",
             )
         except DataError as error:
+            file, number = self._rows.place_of(row, key.columns)
             place = ", ".join(key.columns)
             raise DataError(
-                *(
-                    replace(one, file=self._rows.file, place=place, row=self._rows.numbers[row])
-                    for one in error.faults
-                    if isinstance(one, Fault)
-                )
+                *(replace(one, file=file, place=place, row=number) for one in error.faults if isinstance(one, Fault))
             ) from None

@@ -128,7 +128,8 @@ def read_analysis(path: Path | str, *, allow_outside: bool = False) -> Analysis:
     for name, relative in given.items():
         if relative is not None:
             try:
-                inside(place.parent, relative, allow_outside)
+                for one in _with_it(place.parent, name, relative):
+                    inside(place.parent, one, allow_outside)
                 paths[name] = place.parent / relative
             except RctgapError as error:
                 key = name if name in ("dictionary", "card") else f"data.{name}"
@@ -138,6 +139,18 @@ def read_analysis(path: Path | str, *, allow_outside: bool = False) -> Analysis:
     if faults:
         raise AnalysisError(*faults)
     return Analysis(place, file, paths)
+
+
+def _with_it(folder: Path, name: str, relative: str) -> Iterator[str]:
+    """A path that an analysis names, and those that are read with it: the logs of a folder, the key of a sheet."""
+    yield relative
+    try:
+        if name == "conversations" and (folder / relative).is_dir():
+            yield from sorted(str(Path(relative) / one.name) for one in (folder / relative).iterdir())
+        if name == "labels":
+            yield str(key_beside(Path(relative)))
+    except (OSError, ValueError):
+        return  # the readers say what is wrong
 
 
 def read_inputs(analysis: Analysis) -> Inputs:

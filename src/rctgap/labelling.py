@@ -24,6 +24,7 @@ __all__ = [
     "neutral",
     "one_label_each",
     "read_sheet",
+    "refuse_sheet",
     "restored",
     "strata_of",
     "write_sheet",
@@ -31,10 +32,10 @@ __all__ = [
 
 type Counts = npt.NDArray[np.intp]
 
-CASE_COLUMNS = ("case", "stage", "instruction", "question", "key", "text")
+CASE_COLUMNS = ("case", "stage", "digest", "instruction", "question", "key", "text")
 SHEET_COLUMNS = ("id", "instruction", "question", "key", "text", "label", "rater")
-KEY_COLUMNS = ("id", "case", "stage", "stratum", "probability")
-LABEL_COLUMNS = ("case", "stage", "label", "label_probability", "rater")
+KEY_COLUMNS = ("id", "case", "stage", "digest", "stratum", "probability")
+LABEL_COLUMNS = ("case", "stage", "digest", "label", "label_probability", "rater")
 
 CELL_LIMIT = 32_767  # characters that the common spreadsheets keep of a cell
 SHOWN = 12
@@ -184,6 +185,23 @@ def restored(cell: str) -> str:
     return cell.removeprefix("'")
 
 
+def refuse_sheet(path: Path, *others: Path) -> None:
+    """Refuse a place for a sheet and its key: labels are not written over, nor over another file of the same command.
+
+    Raises
+    ------
+    OutputError
+        A file that is there already, no such folder, or one of `others`.
+    """
+    if not path.parent.is_dir():
+        raise OutputError(Fault("there is no such folder", "Make it first, or give another name", str(path.parent)))
+    for file in (path, key_beside(path)):
+        if file.exists():
+            raise OutputError(Fault("the file is there already", "Give another name, or move it away", str(file)))
+        if any(file.resolve() == one.resolve() for one in others):
+            raise OutputError(Fault("the sheet and the scores have one name", "Give another name", str(file)))
+
+
 def write_sheet(path: Path, cases: pd.DataFrame, plan: LabellingPlan, seed: int) -> None:
     """Write the drawn cases as a blinded sheet for people to fill in, and its key beside it.
 
@@ -207,13 +225,11 @@ def write_sheet(path: Path, cases: pd.DataFrame, plan: LabellingPlan, seed: int)
     Notes
     -----
     The sheet has no arm, participant, stage or automatic score, and ids and order tell nothing of them. A label is 0,
-    1 or a number between. Characters that a text file cannot hold are replaced. The key holds no text; keep it from
-    the raters.
+    1 or a number between. Characters that a text file cannot hold are replaced. The key holds no text but a digest of
+    each, by which labels are tied to the texts they are of; keep it from the raters.
     """
     key = key_beside(path)
-    for file in (path, key):
-        if file.exists():
-            raise OutputError(Fault("the file is there already", "Give another name, or move it away", str(file)))
+    refuse_sheet(path)
     _refuse_cases(cases, plan)
     rng = np.random.default_rng(seed)
     drawn = cases.assign(probability=plan.probability, stratum=plan.stratum)[plan.drawn]
@@ -230,11 +246,11 @@ def _refuse_cases(cases: pd.DataFrame, plan: LabellingPlan) -> None:
         raise DataError(Fault(f"the cases have no column {', '.join(lacking)}", f"Needed: {', '.join(CASE_COLUMNS)}"))
     if not cases.index.equals(plan.drawn.index):
         raise DataError(Fault("the cases are not those of the plan", "Give them with the index the plan was made from"))
-    mend = f"A cell holds {CELL_LIMIT:,} characters: score fewer texts of a conversation at this stage"
+    mend = f"A cell holds {CELL_LIMIT:,} characters: narrow the stage's scope, or leave the answer out (`exclude`)"
     long = (cases["text"].str.len() >= CELL_LIMIT).to_numpy() & plan.drawn.to_numpy()
     faults = [
-        Fault("the text is too long for a spreadsheet", mend, place="text", row=int(row) + 1)
-        for row in np.flatnonzero(long)
+        Fault(f"the text at stage {stage} is too long for a spreadsheet", mend, place="text", value=case)
+        for case, stage in cases.loc[long, ["case", "stage"]].itertuples(index=False)
     ]
     if faults:
         raise DataError(*faults)
@@ -293,12 +309,13 @@ def read_sheet(sheets: Path | Sequence[Path], key: Path, *, allow_blank: bool = 
     probability = known["probability"]
     if len(bare):
         if not allow_blank:
-            mend = "Label it, or allow blanks"
-            raise DataError(*(Fault("the drawn case has no label", mend, str(key), "id", value=one) for one in bare))
+            mend = "Label every case; a share between 0 and 1 is a label too"
+            file = str(files[0])
+            raise DataError(*(Fault("the drawn case has no label", mend, file, "label", value=one) for one in bare))
         warnings.warn(_blanks_told(len(bare), len(known)), RctgapWarning, stacklevel=2)
         probability = probability * (~known.index.isin(bare)).astype(float)
         probability = probability.groupby(known["stratum"]).transform("mean")
-    tied = rows.join(known[["case", "stage"]], on="id").assign(label_probability=rows["id"].map(probability))
+    tied = rows.join(known[["case", "stage", "digest"]], on="id").assign(label_probability=rows["id"].map(probability))
     order = known.index.get_indexer(pd.Index(rows["id"]))
     return tied.iloc[np.argsort(order, kind="stable")][list(LABEL_COLUMNS)].reset_index(drop=True)
 
@@ -317,7 +334,7 @@ def one_label_each(labels: pd.DataFrame) -> pd.DataFrame:
     --------
     >>> import pandas as pd
     >>> from rctgap.labelling import LABEL_COLUMNS, one_label_each
-    >>> rows = [("c1", "own_query", 1.0, 0.5, "A"), ("c1", "own_query", 0.0, 0.5, "B")]
+    >>> rows = [("c1", "own_query", "", 1.0, 0.5, "A"), ("c1", "own_query", "", 0.0, 0.5, "B")]
     >>> one_label_each(pd.DataFrame(rows, columns=LABEL_COLUMNS)).values.tolist()
     [['c1', 'own_query', 0.5, 0.5, 2]]
     """
@@ -361,7 +378,7 @@ def _sheet_faults(
         mend = "Keep the ids as they were written, and read the sheet with its own key"
         yield Fault("the id is not in the key", mend, str(path), "id", int(row) + 1, _short(ids.iloc[row]))
     for row in np.flatnonzero((label != "") & ~((number >= 0) & (number <= 1))):
-        mend = "Give 0, 1 or a number between, or leave the cell empty"
+        mend = "Give 0, 1 or a number between"
         yield Fault("the label cannot be used", mend, str(path), "label", int(row) + 1, _short(label.iloc[row]))
 
 

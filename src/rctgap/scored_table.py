@@ -5,17 +5,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from pyarrow import parquet
 
 from rctgap.errors import Fault, OutputError
+from rctgap.labelling import neutral
 from rctgap.scoring import ScoredText, ScoredTrial
 from rctgap.tables import BLANK, percent, text_table
 
-__all__ = ["COLUMNS", "score_frame", "scores_text", "write_scores"]
+__all__ = ["COLUMNS", "refuse_place", "score_frame", "scores_text", "write_scores"]
 
 COLUMNS = (
     "table", "row", "arm", "item", "conversation", "stage", "score", "note", "terms", "spans", "negated",
     "scorer", "version", "scope",
 )  # fmt: skip
+OF_OTHERS = ("arm", "item", "conversation", "terms")
+LONGEST_HEADER = 1000
 
 
 def score_frame(scored: ScoredTrial) -> pd.DataFrame:
@@ -54,25 +58,53 @@ def score_frame(scored: ScoredTrial) -> pd.DataFrame:
     return pd.DataFrame.from_records(rows, columns=list(COLUMNS))
 
 
-def write_scores(scored: ScoredTrial, path: Path) -> None:
-    """Write `score_frame` as .csv or .parquet.
+def refuse_place(path: Path) -> None:
+    """Refuse a place for scores before anything is scored: only older scores are written over.
 
     Raises
     ------
     OutputError
-        Another suffix, or a place that cannot be written.
+        Another suffix, no such folder, or a file that does not hold scores.
     """
-    frame = score_frame(scored)
     suffix = path.suffix.lower()
     if suffix not in {".csv", ".parquet"}:
         raise OutputError(Fault(f"the suffix {suffix!r} is not known", "Allowed: .csv, .parquet", str(path)))
+    if not path.parent.is_dir():
+        raise OutputError(Fault("there is no such folder", "Make it first, or choose another --out", str(path.parent)))
+    if path.exists() and _header(path) != COLUMNS:
+        what = "the file there does not hold scores, and would be written over"
+        raise OutputError(Fault(what, "Choose another --out, or remove it first", str(path)))
+
+
+def _header(path: Path) -> tuple[str, ...]:
+    """Column names of a table; none where it cannot be read."""
     try:
-        if suffix == ".csv":
-            frame.to_csv(path, index=False)
+        if path.suffix.lower() == ".parquet":
+            return tuple(parquet.read_schema(path).names)
+        with path.open(encoding="utf-8") as stream:
+            return tuple(stream.readline(LONGEST_HEADER).strip().split(","))
+    except (OSError, ValueError):
+        return ()
+
+
+def write_scores(scored: ScoredTrial, path: Path) -> None:
+    """Write `score_frame` as .csv or .parquet; no spreadsheet takes a cell of the .csv for a formula.
+
+    Raises
+    ------
+    OutputError
+        As `refuse_place`, or a place that cannot be written.
+    """
+    refuse_place(path)
+    frame = score_frame(scored)
+    try:
+        if path.suffix.lower() == ".csv":
+            frame.assign(**{name: frame[name].map(neutral) for name in OF_OTHERS}).to_csv(path, index=False)
         else:
             frame.to_parquet(path, index=False)
     except OSError as error:
-        raise OutputError(Fault(f"cannot write there: {error.strerror}", "Choose another --out", str(path))) from None
+        what = f"cannot write there: {error.strerror or error}"
+        raise OutputError(Fault(what, "Choose another --out", str(path))) from None
 
 
 def scores_text(scored: ScoredTrial) -> str:

@@ -1,5 +1,6 @@
 """From texts to stage scores: logs and text columns, each through its stage's scorer, back onto the answers."""
 
+import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -17,7 +18,7 @@ from rctgap.linkage import Linker
 from rctgap.scorers.batches import score_all
 from rctgap.scorers.key_facts import KeyFacts
 from rctgap.scorers.protocol import Case, Score
-from rctgap.scorers.scopes import texts_in_scope
+from rctgap.scorers.scopes import is_whole, texts_in_scope
 from rctgap.scoring_plan import KeyColumns, StageScoring
 from rctgap.trial import AttritionStep, TrialData
 
@@ -26,6 +27,8 @@ __all__ = ["ScoredText", "ScoredTrial", "score_texts", "with_scores", "with_valu
 BATCH = 2000
 USED = "used"
 NO_SCORE = "the field holds no number in [0, 1]"
+LOST = "a message that counts could not be read"
+DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class ScoredText:
     conversation : str
         The log's name for it, where it comes from one.
     score : Score
+    digest : str
+        Of the texts that were scored, by which a human label finds them again; empty where the log brought the score.
     """
 
     stage: str
@@ -52,6 +57,7 @@ class ScoredText:
     item: str
     conversation: str
     score: Score
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +160,12 @@ def _column(plan: StageScoring, rows: Rows, trial: TrialData, executor: Executor
     keys = Keys(plan, rows)
     cases = (Case((str(texts.iloc[row]),), keys[row]) for row in places)
     for row, score in zip(places, score_all(plan.scorer, cases, executor), strict=True):
-        yield ScoredText(plan.stage, rows.name, rows.numbers[row], rows.arms[row], rows.items[row], "", score)
+        digest = _digest((str(texts.iloc[row]),))
+        yield ScoredText(plan.stage, rows.name, rows.numbers[row], rows.arms[row], rows.items[row], "", score, digest)
+
+
+def _digest(texts: Sequence[str]) -> str:
+    return hashlib.sha256("\x1e".join(texts).encode("utf-8", "replace")).hexdigest()[:DIGITS]
 
 
 def _logs(
@@ -174,18 +185,20 @@ def _logs(
         heard = [(one, row) for one, row in matched if linker.wrote(row)]
         for plan in plans:
             if plan.scorer is None:
-                scored, scores = heard, (_given(one, plan.text) for one, _ in heard)
+                scored, digests = heard, [""] * len(heard)
+                scores = (_given(one, plan.text) for one, _ in heard)
             else:
                 scored = [
                     (one, row) for one, row in heard if plan.stage not in facts or facts[plan.stage].carried(one, row)
                 ]
-                cases = (Case(texts_in_scope(one, plan.scope), keys[plan.stage][row]) for one, row in scored)
+                texts = [texts_in_scope(one, plan.scope) for one, _ in scored]
+                digests = [_digest(one) for one in texts]
+                cases = (Case(one, keys[plan.stage][row]) for one, (_, row) in zip(texts, scored, strict=True))
                 scores = score_all(plan.scorer, cases, executor)
-            for (one, row), score in zip(scored, scores, strict=True):
-                place = (plan.stage, row)
-                found[place] = ScoredText(
-                    plan.stage, rows.name, rows.numbers[row], rows.arms[row], rows.items[row], one.key, score
-                )
+            for (one, row), score, digest in zip(scored, scores, digests, strict=True):
+                at = (rows.name, rows.numbers[row], rows.arms[row], rows.items[row], one.key)
+                known = score if plan.scorer is None or is_whole(one, plan.scope) else Score(None, note=LOST)
+                found[plan.stage, row] = ScoredText(plan.stage, *at, known, digest)
     yield from (found[place] for place in sorted(found))
 
 

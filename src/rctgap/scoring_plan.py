@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from contextlib import contextmanager
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,8 @@ def stage_scoring(stage: str, source: Source, given: Mapping[str, Setting], fold
     scorer = _made(stage, kind, {name: value for name, value in given.items() if name not in HANDLED}, folder)
     scope = _text(given.get("scope", ""))
     if source == "conversations":
-        check_scope(scope)
+        with _placed(f"scoring.{stage}"):
+            check_scope(scope)
     options = given.get("options", {})
     key = KeyColumns(
         _text(given.get("key", "")),
@@ -223,12 +225,18 @@ def rates_of(stage: str, given: Mapping[str, Setting]) -> ErrorRates | None:
     for name in RATES:
         found = _RATE.fullmatch(_text(given.get(name, "")).strip())
         right, of = (int(found[1]), int(found[2])) if found else (1, 0)
-        if right > of:
+        if right > of or not of:
             what = "the rate is not given as labelled cases: its uncertainty is part of the correction"
             todo = "For example sensitivity: 45/50 (right cases that are scored right, of all right cases labelled)"
             raise AnalysisError(Fault(what, todo, place=f"scoring.{stage}.{name}", value=_text(given.get(name, ""))))
         counts.append((right, of - right))
     (hits, misses), (rejections, alarms) = counts
+    if hits * (rejections + alarms) + rejections * (hits + misses) <= (hits + misses) * (rejections + alarms):
+        what = "sensitivity and specificity sum to no more than 1: the scorer does no better than chance"
+        shown = ", ".join(_text(given.get(name, "")) for name in RATES)
+        raise AnalysisError(
+            Fault(what, "Use another scorer, or correct the rates", place=f"scoring.{stage}", value=shown)
+        )
     return ErrorRates(_text(given.get("scorer", "")) or stage, hits, misses, rejections, alarms)
 
 
@@ -244,8 +252,23 @@ def _made(stage: str, kind: type[Any], given: Mapping[str, Setting], folder: Pat
         raise AnalysisError(
             Fault(f"the scorer lacks {', '.join(absent)}", "Give each of them", place=f"scoring.{stage}")
         )
-    made: Scorer = kind(**settings)
+    with _placed(f"scoring.{stage}"):
+        made: Scorer = kind(**settings)
     return made
+
+
+@contextmanager
+def _placed(place: str) -> Iterator[None]:
+    """Say of a fault under which key it stands."""
+    try:
+        yield
+    except AnalysisError as error:
+        raise AnalysisError(
+            *(
+                replace(one, place=f"{place}.{one.place}" if one.place else place) if isinstance(one, Fault) else one
+                for one in error.faults
+            )
+        ) from None
 
 
 def _as(default: Any, value: Setting, place: str, folder: Path) -> Any:
@@ -256,7 +279,8 @@ def _as(default: Any, value: Setting, place: str, folder: Path) -> Any:
             raise AnalysisError(Fault("neither true nor false", "Give one of them", place=place, value=value))
         return value.lower() == "true"
     if isinstance(default, Path):
-        return inside(folder, value)
+        with _placed(place):
+            return inside(folder, value)
     if isinstance(default, int | float):
         try:
             return type(default)(value)

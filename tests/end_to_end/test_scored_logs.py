@@ -262,6 +262,141 @@ def test_labels_put_scores_right(folder):
     assert {"labels", "labels_key", "conversations"} <= {one["role"] for one in made["inputs"]}
 
 
+@pytest.fixture
+def labelled(folder):
+    """The folder with a filled-in sheet, and the analysis that names it."""
+    drawn = command("score", folder / "analysis.yaml", "--sample", 100, "--sheet", folder / "labels.csv")
+    assert drawn.exit_code == 0, drawn.output
+    label(folder / "labels.csv", lambda row: int(row["key"].split(" | ")[0] in row["text"]))
+    return folder
+
+
+def test_labels_of_other_texts_are_refused(labelled):
+    """Rows moved, another scope: the case's number is the same and its text is not."""
+    asked = {"data": ANALYSIS["data"] | {"labels": "labels.csv"}}
+    trial = pd.read_csv(labelled / "trial.csv")
+    writing = trial.index[(trial["arm"] == "a1") & ~trial["participant"].isin(["p00", "p20", "p40", "p60"])]
+    moved = trial.copy()
+    moved.loc[writing] = trial.loc[writing[::-1]].to_numpy()
+    moved.to_csv(labelled / "trial.csv", index=False)
+    first = command("decompose", write(labelled, **asked), "--out", labelled / "out")
+    trial.to_csv(labelled / "trial.csv", index=False)
+    last = ANALYSIS["scoring"]["own_query"] | {"scope": "last_bot"}
+    scope = {"scoring": ANALYSIS["scoring"] | {"own_query": last}}
+    second = command("decompose", write(labelled, **asked, **scope), "--out", labelled / "out")
+    for done in (first, second):
+        assert done.exit_code == 2, done.output
+        assert "hold another text than the one that was labelled" in done.stderr
+        assert MARKED not in done.stderr
+    assert not (labelled / "out").exists()
+    assert command("decompose", write(labelled, **asked), "--out", labelled / "out").exit_code == 0
+
+
+@pytest.mark.parametrize("place", ["trial.csv", "items.csv", "logs.jsonl"])
+def test_scores_are_never_written_over_anything_else(folder, place):
+    before = (folder / place).read_bytes()
+    done = command("score", folder / "analysis.yaml", "--out", folder / place)
+    assert done.exit_code == 2
+    assert "Allowed: .csv, .parquet" in done.stderr or "does not hold scores" in done.stderr
+    assert (folder / place).read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "scores.parquet"])
+def test_older_scores_are_written_over(folder, name):
+    for _ in range(2):
+        done = command("score", folder / "analysis.yaml", "--out", folder / name)
+        assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--sheet", "analysis-scores.csv"), "one name"),
+        (("--out", "a.txt"), "Allowed: .csv, .parquet"),
+        (("--out", "nowhere/a.csv"), "no such folder"),
+    ],
+)
+def test_no_sheet_is_left_behind_where_the_scores_have_no_place(folder, arguments, told):
+    before = sorted(folder.iterdir())
+    option, name = arguments
+    done = command("score", folder / "analysis.yaml", "--sample", 40, option, folder / name)
+    assert done.exit_code == 2
+    assert told in done.stderr
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_transcript_called_conversation_is_no_name_and_no_cell_is_a_formula(folder):
+    lines = [json.loads(line) for line in (folder / "logs.jsonl").read_text(encoding="utf-8").splitlines()]
+    for number, one in enumerate(lines):
+        text = " ".join(turn["content"] for turn in one["messages"])
+        one["conversation"] = "=1+1" if number == 0 else f"transcript: {text}"
+    (folder / "logs.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines), encoding="utf-8")
+    assert command("score", folder / "analysis.yaml").exit_code == 0
+    scores = (folder / "analysis-scores.csv").read_text(encoding="utf-8")
+    assert MARKED not in scores
+    assert "transcript" not in scores
+    assert ",=1+1," not in scores
+
+
+def test_an_item_with_two_rows_is_refused(folder):
+    with (folder / "items.csv").open("a", encoding="utf-8") as stream:
+        stream.write("v1,nothing,fever\n")
+    done = command("score", folder / "analysis.yaml")
+    assert done.exit_code == 2
+    assert "items.csv, item, row 4, value 'v1': the item has a row already, row 1" in done.stderr
+
+
+def test_a_key_that_cannot_be_read_is_named_by_its_own_row(folder):
+    items = pd.read_csv(folder / "items.csv")
+    items.loc[1, "terms"] = "***"
+    items.to_csv(folder / "items.csv", index=False)
+    done = command("score", folder / "analysis.yaml")
+    assert done.exit_code == 2
+    assert "items.csv, terms, row 2" in done.stderr
+
+
+def test_logs_and_keys_behind_links_stay_inside(labelled, tmp_path_factory):
+    away = tmp_path_factory.mktemp("away")
+    (labelled / "linked").mkdir()
+    (away / "logs.jsonl").write_bytes((labelled / "logs.jsonl").read_bytes())
+    (labelled / "linked" / "logs.jsonl").symlink_to(away / "logs.jsonl")
+    logs = command("score", write(labelled, data=ANALYSIS["data"] | {"conversations": "linked"}))
+    (away / "labels.key.csv").write_bytes((labelled / "labels.key.csv").read_bytes())
+    (labelled / "labels.key.csv").unlink()
+    (labelled / "labels.key.csv").symlink_to(away / "labels.key.csv")
+    key = command("decompose", write(labelled, data=ANALYSIS["data"] | {"labels": "labels.csv"}))
+    for done, place in ((logs, "data.conversations"), (key, "data.labels")):
+        assert done.exit_code == 2, done.output
+        assert "the path leaves the folder" in done.stderr
+        assert place in done.stderr
+
+
+def test_a_lost_first_reply_is_not_the_second_one(folder):
+    lines = [json.loads(line) for line in (folder / "logs.jsonl").read_text(encoding="utf-8").splitlines()]
+    one = next(line for line in lines if len(line["messages"]) == 4)
+    one["messages"][1]["content"] = None
+    (folder / "logs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    assert command("score", folder / "analysis.yaml").exit_code == 0
+    scores = pd.read_csv(folder / "analysis-scores.csv")
+    trial = pd.read_csv(folder / "trial.csv")
+    row = trial.index[(trial["participant"] == one["participant"]) & (trial["item"] == one["item"])][0] + 1
+    mine = scores[scores["row"] == row].set_index("stage")
+    assert pd.isna(mine.loc["own_query", "score"])
+    assert mine.loc["own_query", "note"] == "a message that counts could not be read"
+    assert not pd.isna(mine.loc["conversation", "score"])
+
+
+def test_a_second_log_in_a_folder_is_named_by_its_file(folder):
+    lines = (folder / "logs.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (folder / "logs").mkdir()
+    (folder / "logs" / "a.jsonl").write_text("".join(lines), encoding="utf-8")
+    second = json.loads(lines[3]) | {"messages": [{"role": "user", "content": "other"}]}
+    (folder / "logs" / "b.jsonl").write_text(json.dumps(second) + "\n", encoding="utf-8")
+    done = command("score", write(folder, data=ANALYSIS["data"] | {"conversations": "logs"}))
+    assert done.exit_code == 2
+    assert "b.jsonl, line 1: a second, different log" in done.stderr
+
+
 def test_declared_error_rates_give_corrected_rows_beside(folder):
     rates = {"sensitivity": "45/50", "specificity": "80/100"}
     scoring = {name: entry | rates for name, entry in ANALYSIS["scoring"].items()}
@@ -276,12 +411,56 @@ def test_declared_error_rates_give_corrected_rows_beside(folder):
     assert "same in every arm" in rows["a1", "conversation"].note
 
 
+def test_a_quantity_without_a_corrected_stage_keeps_its_interval(folder):
+    """Rates of own queries alone: the effect on decisions has none, and the step from them is half corrected."""
+    own = ANALYSIS["scoring"]["own_query"] | {"sensitivity": "45/50", "specificity": "80/100"}
+    result, _ = run(folder, write(folder, scoring=ANALYSIS["scoring"] | {"own_query": own}))
+    rows = {(row.arm, row.quantity): row for row in result.alternatives if row.estimator == "Rogan-Gladen"}
+    effect, main = rows["a1", "realized_effect"], result.row("realized_effect", "a1")
+    assert (effect.estimate, effect.lower, effect.upper) == (main.estimate, main.lower, main.upper)
+    assert "no stage of it has error rates" in effect.note
+    assert "Not corrected here: conversation." in rows["a1", "conversation"].note
+
+
+def test_no_interval_is_made_of_a_stage_without_variance(folder):
+    lines = [json.loads(line) for line in (folder / "logs.jsonl").read_text(encoding="utf-8").splitlines()]
+    for one in lines:
+        asked = [{"role": "user", "content": "hi"}]
+        one["messages"] = [*asked, {"role": "assistant", "content": RIGHT[one["item"]]}]
+    (folder / "logs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    rates = {"sensitivity": "45/50", "specificity": "80/100"}
+    scoring = {name: entry | rates for name, entry in ANALYSIS["scoring"].items()}
+    result, _ = run(folder, write(folder, scoring=scoring))
+    row = next(
+        one
+        for one in result.alternatives
+        if (one.estimator, one.arm, one.quantity) == ("Rogan-Gladen", "a1", "conversation")
+    )
+    assert row.lower is row.upper is row.std_error is None
+    assert "No interval" in row.note
+
+
 BROKEN = [
+    (
+        {"scoring": {"own_query": ANALYSIS["scoring"]["own_query"] | {"sensitivity": "1/5", "specificity": "2/5"}}},
+        "scoring.own_query, value '1/5, 2/5': sensitivity and specificity sum to no more than 1",
+    ),
+    (
+        {"scoring": {"own_query": ANALYSIS["scoring"]["own_query"] | {"sensitivity": "0/0", "specificity": "2/5"}}},
+        "scoring.own_query.sensitivity",
+    ),
+    (
+        {"scoring": {"own_query": ANALYSIS["scoring"]["own_query"] | {"negation": "yes"}}},
+        "scoring.own_query.negation",
+    ),
     (
         {"scoring": {"own_query": {"scorer": "whole_words", "scope": "bot", "key": "terms"}}},
         "Did you mean 'whole_word'",
     ),
-    ({"scoring": {"own_query": {"scorer": "whole_word", "scope": "bots", "key": "terms"}}}, "Did you mean 'bot'"),
+    (
+        {"scoring": {"own_query": {"scorer": "whole_word", "scope": "bots", "key": "terms"}}},
+        "scoring.own_query.scope, value 'bots': this is no scope. Did you mean 'bot'",
+    ),
     ({"scoring": {"own_query": {"scorer": "whole_word", "key": "terms"}}}, "lacks `scope`"),
     ({"scoring": {"own_query": {"scorer": "whole_word", "scope": "bot", "key": "term"}}}, "Did you mean 'terms'"),
     (

@@ -11,7 +11,7 @@ from rctgap.estimands import contrasts
 from rctgap.inference import linear
 from rctgap.replication import replicate
 
-TRIALS = 200
+TRIALS = 120
 MONTE_CARLO = 4 * math.sqrt(0.95 * 0.05 / TRIALS)
 BENIGN = rg.SimulationPlan(
     participants=150, means={"benchmark": 0.8, "own_query": 0.7, "conversation": 0.6, "decision": 0.4}

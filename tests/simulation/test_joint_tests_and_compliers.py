@@ -48,7 +48,7 @@ class Rejected:
 
 
 def test_joint_tests_of_a_dozen_participants_an_arm_keep_their_size():
-    trials = 120
+    trials = 80
     rejected = np.mean(replicate(Rejected(), trials, seed=SEED), axis=0)
     assert rejected.shape == (5,)
     assert (rejected <= 0.05 + monte_carlo(0.05, trials)).all(), rejected
@@ -81,7 +81,7 @@ class Adjusted:
 @pytest.fixture(scope="module")
 def adjusted():
     """Shape (trials, adjusted or plain, quantities, estimate or standard error)."""
-    return np.array(replicate(Adjusted(), 100, seed=SEED))
+    return np.array(replicate(Adjusted(), 70, seed=SEED))
 
 
 def test_adjusted_standard_errors_are_as_large_as_the_estimates_vary(adjusted):
@@ -130,9 +130,9 @@ class WeakFirstStage:
 
 
 def test_under_a_weak_first_stage_the_anderson_rubin_set_keeps_its_level_and_the_interval_does_not():
-    drawn = np.array(replicate(WeakFirstStage(), 250, seed=SEED))
+    drawn = np.array(replicate(WeakFirstStage(), 150, seed=SEED))
     seen = drawn[~np.isnan(drawn).any(axis=1)]
-    assert len(seen) > 220
+    assert len(seen) > 130
     wald, robust, strength = seen[:, 0].mean(), seen[:, 1].mean(), np.median(seen[:, 2])
     assert strength < 10
     assert robust >= 0.95 - monte_carlo(0.95, len(seen)) / 2

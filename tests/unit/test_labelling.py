@@ -19,6 +19,7 @@ from rctgap.labelling import (
     neutral,
     one_label_each,
     read_sheet,
+    refuse_sheet,
     restored,
     strata_of,
     write_sheet,
@@ -118,6 +119,7 @@ def cases(size=40):
         {
             "case": [f"case/{n}" for n in range(size)],
             "stage": np.where(np.arange(size) % 2, "conversation", "own_query"),
+            "digest": [f"{n:016x}" for n in range(size)],
             "instruction": "Is any of the key's conditions named?",
             "question": "What may it be?",
             "key": "gallstones",
@@ -214,6 +216,7 @@ def test_labels_come_back_to_their_cases(tmp_path):
     for row in found.itertuples():
         assert row.label == float(wanted[drawn["text"][row.case]])
         assert row.stage == drawn["stage"][row.case]
+        assert row.digest == drawn["digest"][row.case]
         assert row.label_probability == plan.probability[frame.index[frame["case"] == row.case][0]]
 
 
@@ -311,8 +314,10 @@ def test_nothing_is_written_over(tmp_path):
     with pytest.raises(OutputError, match="there already"):
         write_sheet(path, frame, plan, 1)
     assert path.read_bytes() == before
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="no such folder"):
         write_sheet(tmp_path / "none" / "s.csv", frame, plan, 1)
+    with pytest.raises(OutputError, match="one name"):
+        refuse_sheet(tmp_path / "new.csv", tmp_path / "new.key.csv")
 
 
 def test_cases_that_do_not_fit_are_refused(tmp_path):
@@ -325,7 +330,7 @@ def test_cases_that_do_not_fit_are_refused(tmp_path):
     frame.loc[frame.index[row], "text"] = "x" * 40_000
     with pytest.raises(DataError, match="too long") as caught:
         write_sheet(tmp_path / "s.csv", frame, plan, 1)
-    assert caught.value.faults[0].row == row + 1
+    assert caught.value.faults[0].value == f"case/{row}"
     assert not list(tmp_path.iterdir())
 
 

@@ -19,17 +19,18 @@ class Said:
     turns: tuple[Turn, ...]
     flaw: Flaw = ""
     detail: str = ""
+    lost: int | None = None
 
 
-def said(turns: Sequence[Turn], lost: Sequence[str] = (), cut: str = "") -> Said:
-    """Turns in order, with what was lost on the way and what cut the conversation short.
+def said(turns: Sequence[Turn], lost: Sequence[str] = (), cut: str = "", before: int | None = None) -> Said:
+    """Turns in order, with what was lost on the way, before which turn first, and what cut the conversation short.
 
     Where something was lost and no turn of the user is left, nobody can say that the user never wrote: unreadable.
     """
     detail = "; ".join([*lost, *([cut] if cut else [])])
     if lost and not any(turn.speaker == "user" for turn in turns):
         return Said((), "unreadable", detail)
-    return Said(tuple(turns), "truncated" if detail else "", detail)
+    return Said(tuple(turns), "truncated" if detail else "", detail, before if lost else None)
 
 
 def blank(cell: Any) -> bool:

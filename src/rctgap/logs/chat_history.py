@@ -35,7 +35,7 @@ def chat_history(cell: Any) -> Said:
         return Said(())
     wrong = [f"no list `{side}`" for side in SIDES if not isinstance(found.get(side), list)]
     numbered: list[tuple[float, int, Turn]] = []
-    lost = 0
+    lost, first = 0, math.inf
     for order, side in enumerate(SIDES):
         listed = found.get(side)
         for one in listed if isinstance(listed, list) else []:
@@ -44,10 +44,12 @@ def chat_history(cell: Any) -> Said:
                 numbered.append((number, order, Turn(side, whole(text))))
             else:
                 lost += 1
+                first = min(first, -math.inf if number is None else number)
     if lost:
         wrong.append(f"messages without readable id or text: {lost}")
     numbered.sort(key=lambda one: one[:2])
-    return said([turn for _, _, turn in numbered], wrong)
+    before = sum(number < first for number, _, _ in numbered) if lost else 0
+    return said([turn for _, _, turn in numbered], wrong, before=before)
 
 
 def _number(given: Any) -> float | None:

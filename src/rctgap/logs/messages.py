@@ -36,17 +36,18 @@ def messages(cell: Any) -> Said:
     [('user', 'Hi'), ('bot', 'Hello')]
     """
     turns: list[Turn] = []
-    lost, cut = 0, False
+    lost, cut, before = 0, False, 0
     for one in as_list(cell):
         turn = _turn(one) if isinstance(one, Mapping) else None
         if turn is None:
+            before = before if lost else len(turns)
             lost += 1
             continue
         turns.append(turn)
         if turn.speaker == "bot":
             cut = one.get("finish_reason") == "length"
     unread = [f"messages without readable role or content: {lost}"] if lost else []
-    return said(turns, unread, "the last reply ended for its length" if cut else "")
+    return said(turns, unread, "the last reply ended for its length" if cut else "", before)
 
 
 def _turn(one: Mapping[str, Any]) -> Turn | None:

@@ -28,11 +28,13 @@ def query_response(queries: Any, responses: Any) -> Said:
     (['user', 'bot', 'user'], 'queries: 2, responses: 1')
     """
     asked, answered = _side("user", "queries", queries), _side("bot", "responses", responses)
-    turns = [one for one in chain.from_iterable(zip_longest(asked, answered)) if one is not None]
+    pairs = list(chain.from_iterable(zip_longest(asked, answered)))
+    turns = [one for one in pairs if one is not None]
     lost = len(asked) + len(answered) - len(turns)
+    before = pairs.index(None) if lost else None
     unread = [f"queries and responses that are no text: {lost}"] if lost else []
     uneven = f"queries: {len(asked)}, responses: {len(answered)}" if len(asked) != len(answered) else ""
-    return said(turns, unread, uneven)
+    return said(turns, unread, uneven, before)
 
 
 def _side(speaker: Speaker, name: str, cell: Any) -> list[Turn | None]:

@@ -37,6 +37,7 @@ FIELDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 SAY = f"Say data.conversations.format ({', '.join(FORMATS[1:])}) and the fields under data.conversations.columns"
 _NAME = re.compile(r"\w[\w.-]{0,39}")
+_ID = re.compile(r"[^\s]{1,120}")  # a conversation's name; what has spaces may be a transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,8 @@ def read_conversations(path: Path, form: LogForm | None = None) -> Iterator[Conv
             raise DataError(Fault("the folder holds no log", f"Allowed: {', '.join(SUFFIXES)}", str(path)))
         for file in files:
             for one in _conversations(file, chosen):
-                yield one if "conversation" in one.links else replace(one, key=f"{file.name} {one.key}")
+                key = one.key if "conversation" in one.links else f"{file.name} {one.key}"
+                yield replace(one, key=key, place=f"{file.name}, {one.place}")
     elif path.is_file():
         yield from _conversations(path, chosen)
     else:
@@ -231,8 +233,10 @@ def _conversation(layout: _Layout, place: str, record: Mapping[str, Any]) -> Con
     links = {role: text for role, name in layout.links.items() if (text := _text(record.get(name)))}
     if layout.by_id and "conversation" not in links and (own := _text(record.get("id"))):
         links["conversation"] = own
+    if (name := links.get("conversation")) is not None and not _ID.fullmatch(name):
+        del links["conversation"]
     key = links.get("conversation", place)
-    return Conversation(key, place, held.turns, links, links.get("system", ""), held.flaw, held.detail)
+    return Conversation(key, place, held.turns, links, links.get("system", ""), held.flaw, held.detail, held.lost)
 
 
 def _said(layout: _Layout, record: Mapping[str, Any]) -> Said:

@@ -56,7 +56,12 @@ class Choice:
     def __post_init__(self) -> None:
         if self.ambiguous not in WAYS:
             raise AnalysisError(
-                Fault("no way to handle several options", nearest(self.ambiguous, WAYS), value=self.ambiguous)
+                Fault(
+                    "no way to handle several options",
+                    nearest(self.ambiguous, WAYS),
+                    place="ambiguous",
+                    value=self.ambiguous,
+                )
             )
 
     @property

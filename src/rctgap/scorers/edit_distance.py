@@ -56,7 +56,7 @@ class EditDistance:
         if not 1 <= self.threshold <= PERCENT:
             shown = str(self.threshold)
             raise AnalysisError(
-                Fault("the threshold is no percentage", "Give 1 to 100; the published one is 80", value=shown)
+                Fault("this is no percentage", "Give 1 to 100; the published one is 80", place="threshold", value=shown)
             )
 
     @property

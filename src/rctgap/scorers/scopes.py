@@ -6,7 +6,7 @@ from rctgap.conversations import Conversation, Speaker
 from rctgap.documents import nearest
 from rctgap.errors import AnalysisError, Fault
 
-__all__ = ["SCOPES", "check_scope", "texts_in_scope"]
+__all__ = ["SCOPES", "check_scope", "is_whole", "texts_in_scope"]
 
 SCOPES = ("first_user", "user", "bot", "either", "first_bot", "last_bot")
 CUMULATIVE = re.compile(r"(user_)?through_turn_([1-9][0-9]{0,3})")
@@ -61,6 +61,43 @@ def texts_in_scope(conversation: Conversation, scope: str) -> tuple[str, ...]:
         speaker: Speaker = "user" if found is not None and found[1] else "bot"
         return _through(conversation, int(found[2]) if found else 1, speaker)
     return conversation.said_by("bot")[-1 if scope == "last_bot" else 0 :]
+
+
+def is_whole(conversation: Conversation, scope: str) -> bool:
+    """Whether a scope that goes by position holds every message that counts; others are taken as far as they go.
+
+    Where the first reply is lost, the second would pass for it.
+
+    Examples
+    --------
+    >>> from rctgap.conversations import Conversation, Turn
+    >>> from rctgap.scorers.scopes import is_whole
+    >>> said = (Turn("user", "It hurts."), Turn("bot", "See a doctor."), Turn("user", "Why?"))
+    >>> is_whole(Conversation("c1", "line 1", said, lost=1), "first_bot")
+    False
+    >>> is_whole(Conversation("c1", "line 1", said, lost=3), "first_bot")
+    True
+    """
+    found = CUMULATIVE.fullmatch(scope)
+    if conversation.lost is None or (found is None and scope not in ("first_user", "first_bot")):
+        return True
+    if scope == "first_user":
+        speakers = [turn.speaker for turn in conversation.turns]
+        return "user" in speakers and speakers.index("user") < conversation.lost
+    return _end(conversation, int(found[2]) if found else 1) < conversation.lost
+
+
+def _end(conversation: Conversation, exchanges: int) -> int:
+    """Place of the turn that begins the next exchange, or of the end."""
+    asked, previous = 0, ""
+    for place, turn in enumerate(conversation.turns):
+        if turn.speaker == "user" and previous != "user":
+            asked += 1
+            if asked > exchanges:
+                return place
+        if turn.speaker != "system":
+            previous = turn.speaker
+    return len(conversation.turns)
 
 
 def _through(conversation: Conversation, exchanges: int, speaker: Speaker) -> tuple[str, ...]:

@@ -60,7 +60,9 @@ class WholeWord:
     def __post_init__(self) -> None:
         if self.negation not in HANDLING:
             raise AnalysisError(
-                Fault("no way to handle denials", nearest(self.negation, HANDLING), value=self.negation)
+                Fault(
+                    "no way to handle denials", nearest(self.negation, HANDLING), place="negation", value=self.negation
+                )
             )
 
     @property

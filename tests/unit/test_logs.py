@@ -290,6 +290,15 @@ def test_a_log_without_names_for_conversations_goes_by_ids_or_places(tmp_path: P
     assert [one.key for one in found] == ["row 1", "row 2"]
 
 
+@pytest.mark.parametrize(("columns", "key"), [({}, "line 1"), ({"conversation": "conversation"}, "talk 7")])
+def test_a_name_with_spaces_counts_where_it_is_called_a_name(tmp_path: Path, columns, key):
+    path = tmp_path / "logs.jsonl"
+    said = [{"role": "user", "content": "Hi"}]
+    path.write_text(json.dumps({"conversation": "talk 7", "participant": "p1", "messages": said}) + "\n")
+    (one,) = read_conversations(path, LogForm(columns=columns))
+    assert one.key == key
+
+
 def test_a_column_called_conversation_is_a_key_unless_it_holds_the_messages(tmp_path: Path):
     row = {"conversation": "c1", "chat_history": repr(numbered(TALK))}
     one = only(table(tmp_path / "a.csv", row))

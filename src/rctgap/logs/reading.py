@@ -37,7 +37,7 @@ FIELDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 SAY = f"Say data.conversations.format ({', '.join(FORMATS[1:])}) and the fields under data.conversations.columns"
 _NAME = re.compile(r"\w[\w.-]{0,39}")
-_ID = re.compile(r"[^\s]{1,120}")  # a conversation's name; what has spaces may be a transcript
+_ID = re.compile(r"\S{1,120}")  # what has spaces, and nobody calls a name, may be a transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,17 @@ class LogForm:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Which fields of a file's records hold what: turns (`cells`) and links, by role; `by_id` where ids may be keys."""
+    """Which fields of a file's records hold what: turns (`cells`) and links, by role; `by_id` where ids may be keys.
+
+    `named`: whether the analysis, or a column of the trial, says that the field of conversations holds their names.
+    """
 
     format: str
     cells: Mapping[str, str]
     links: Mapping[str, str]
     needed: frozenset[str]
     by_id: bool
+    named: bool
 
 
 def read_conversations(path: Path, form: LogForm | None = None) -> Iterator[Conversation]:
@@ -185,7 +189,8 @@ def _layout(format_: str, columns: Mapping[str, str], record: Mapping[str, Any],
             what = f"the format {chosen} needs a field" if role in cells else "the log has no field"
             raise DataError(Fault(f"{what} for {role}", todo, *at, value=columns.get(role)))
     found = {role: name for role, name in cells.items() if name is not None}
-    return _Layout(chosen, found, free | links, frozenset([*needed.values(), *found.values()]), by_id)
+    wanted = frozenset([*needed.values(), *found.values()])
+    return _Layout(chosen, found, free | links, wanted, by_id, "conversation" in columns)
 
 
 def _format_of(record: Mapping[str, Any], columns: Mapping[str, str], at: tuple[str, str]) -> str:
@@ -233,7 +238,7 @@ def _conversation(layout: _Layout, place: str, record: Mapping[str, Any]) -> Con
     links = {role: text for role, name in layout.links.items() if (text := _text(record.get(name)))}
     if layout.by_id and "conversation" not in links and (own := _text(record.get("id"))):
         links["conversation"] = own
-    if (name := links.get("conversation")) is not None and not _ID.fullmatch(name):
+    if not layout.named and not _ID.fullmatch(links.get("conversation", "-")):
         del links["conversation"]
     key = links.get("conversation", place)
     return Conversation(key, place, held.turns, links, links.get("system", ""), held.flaw, held.detail, held.lost)

@@ -59,7 +59,7 @@ def places(faults):
         (b'{"messages": [{"role": "user", "role": "bot", "content": "x"}]}', "a key is given twice"),
         (b'{"item": "s"}', "the record has no messages"),
         (b"[" * 100_000, "the line is nested too deeply"),
-        (b'{"messages": ' + b"9" * 5000 + b"}", "the line is not valid JSON"),
+        (b'{"messages": ' + b"9" * 5000 + b"}", "the line holds a number that is too long"),
         (LINE.encode("utf-16-le"), "the line has a NUL byte"),
     ],
 )

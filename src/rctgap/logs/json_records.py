@@ -31,8 +31,10 @@ def json_lines(path: Path, faults: Faults) -> Iterator[Record]:
             faults.add(str(error), LINE, place)
         except RecursionError:
             faults.add("the line is nested too deeply", LINE, place)
-        except ValueError:
+        except json.JSONDecodeError:
             faults.add("the line is not valid JSON", LINE, place)
+        except ValueError:
+            faults.add("the line holds a number that is too long", LINE, place)
         else:
             if isinstance(value, dict):
                 yield place, value

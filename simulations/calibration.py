@@ -7,7 +7,8 @@ sampler agree (Talts et al. 2018, arXiv:1804.06788). `simuk` runs it; the model 
 The generator below was written from the model's description and shares no code with the model: a participant has one
 standard normal effect, which each stage multiplies by its own standard deviation; an item has a logit at each stage,
 correlated between stages; the score of a stage enters the next one's logit as a slope times its distance from one half;
-effects of arms sum to zero. It also gives the log likelihood of the data, by its own quadrature, as a quantity to rank:
+effects of arms sum to zero; a scorer that errs reads conversations, and what follows goes by the true score. It also
+gives the log likelihood of the data, by its own quadrature, as a quantity to rank:
 ranks of parameters alone are uniform even for draws that never saw the data (Modrak et al. 2023,
 doi 10.1214/23-BA1404).
 
@@ -32,6 +33,7 @@ import xarray as xr
 from scipy import special, stats
 
 import rctgap as rg
+from rctgap.error_rates import ErrorRates
 from rctgap.estimands import MomentKey, contrasts
 from rctgap.model_data import ModelData, model_data
 from rctgap.model_moments import moment_draws
@@ -56,9 +58,9 @@ ALONE, TRIAL_STAGES, LAST = "benchmark", ("own_query", "conversation", "decision
 PLACES = (ALONE, *TRIAL_STAGES, f"control_{LAST}")
 WANTED = ("own_query", "conversation", "decision", "task", "gap", "predicted_effect", "realized_effect")
 PAIRS = ((0, 1), (1, 2), (2, 3), (3, 4))
-
-
+READ = "conversation"
 COMMITTED = Priors(item_sd=1.5)  # what the committed ranks were drawn under
+LABELLED = ErrorRates("a scorer that errs", hits=18, misses=2, correct_rejections=16, false_alarms=4)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Study:
         Scores that a decision can have.
     fractional : bool
         Whether own_query scores are fractions.
+    misread : bool
+        Whether conversations are read by a scorer that errs, with labelled cases.
     priors : Priors
     """
 
@@ -84,6 +88,7 @@ class Study:
     correlated: bool = True
     levels: tuple[float, ...] = (0.0, 1.0)
     fractional: bool = False
+    misread: bool = False
     priors: Priors = COMMITTED
 
     @property
@@ -101,6 +106,7 @@ STUDIES: Mapping[str, Study] = {
     "two_arms": Study(arms=("a1", "a2")),
     "ordinal": Study(tied=False, levels=(0.0, 0.5, 1.0)),
     "fractional": Study(tied=False, fractional=True, priors=NARROW),
+    "misread": Study(tied=False, misread=True),
 }
 
 
@@ -142,6 +148,8 @@ class Truth:
     cuts : ndarray, shape (n, 2, L - 1)
         Thresholds of decisions, and of those in the control arm.
     precision : ndarray, shape (n,)
+    rates : ndarray, shape (n, 2)
+        Sensitivity and specificity of the scorer that errs.
     """
 
     logit: Array
@@ -152,6 +160,7 @@ class Truth:
     person: Array
     cuts: Array
     precision: Array
+    rates: Array
 
     @classmethod
     def of(cls, study: Study, names: Sequence[str], draws: Parameters) -> "Truth":
@@ -176,6 +185,7 @@ class Truth:
             draws.spread if study.tied else np.zeros((size, 4)),
             cuts,
             draws.shape.get("own_query", np.ones(size)),
+            np.concatenate([draws.sensitivity, draws.specificity], axis=1) if study.misread else np.ones((size, 2)),
         )
 
 
@@ -188,7 +198,7 @@ class Answered:
 
 
 def generate(study: Study, plan: Plan, truth: Truth, rng: np.random.Generator) -> Answered:
-    """One trial from the first set of parameters."""
+    """One trial from the first set of parameters, with true scores."""
     right = np.stack(
         [
             rng.binomial(RUNS, special.expit(truth.logit[0, :, 0] + truth.arm[0, arm, 0]))
@@ -213,6 +223,18 @@ def generate(study: Study, plan: Plan, truth: Truth, rng: np.random.Generator) -
     return Answered(right.astype(np.float64), scores)
 
 
+def read(study: Study, truth: Truth, trial: Answered, rng: np.random.Generator) -> Answered:
+    """The trial as its scorer sees it."""
+    if not study.misread:
+        return trial
+    scores = trial.scores.copy()
+    true = scores[:, 1]
+    sensitivity, specificity = truth.rates[0]
+    said = rng.random(true.size) < np.where(true == 1, sensitivity, 1 - specificity)
+    scores[:, 1] = np.where(np.isnan(true), np.nan, said)
+    return Answered(trial.right, scores)
+
+
 def _score(study: Study, truth: Truth, place: int, eta: Array, rng: np.random.Generator) -> Array:
     """Scores at a logit; place 0 to 2 are the stages, 3 is the control arm."""
     if study.fractional and place == 0:
@@ -232,18 +254,36 @@ def log_likelihood(study: Study, plan: Plan, truth: Truth, data: Answered) -> Ar
     nodes, masses = np.polynomial.hermite_e.hermegauss(31 if study.tied else 1)
     treated, control = plan.arm < len(study.arms), plan.arm == len(study.arms)
     told = np.zeros((truth.carry.shape[0], plan.item.size, nodes.size))
-    for place in range(4):
-        rows = control if place == 3 else treated  # noqa: PLR2004 - the control arm
-        item, arm = plan.item[rows], plan.arm[rows]
-        eta = truth.logit[:, item, place + 1]
-        if place < 3:  # noqa: PLR2004
-            eta = eta + truth.arm[:, arm, place + 1]
-        if place in (1, 2):
-            eta = eta + truth.carry[:, [place - 1]] * (data.scores[rows, place - 1] - 0.5)
+
+    def step(place: int, rows: Array, score: Array, before: Array | None = None) -> Array:
+        """Log chance of the scores of a stage after those of the stage before."""
+        eta = truth.logit[:, plan.item[rows], place + 1]
+        if place < 3:  # noqa: PLR2004 - the control arm
+            eta = eta + truth.arm[:, plan.arm[rows], place + 1]
+        if before is not None:
+            eta = eta + truth.carry[:, [place - 1]] * (before - 0.5)
         across = eta[:, :, None] + truth.person[:, place, None, None] * nodes
-        told[:, rows] += _log_chance(study, truth, place, across, data.scores[rows, min(place, 2)])
+        return _log_chance(study, truth, place, across, score)
+
+    own, seen, decided = data.scores[treated].T
+    ways = [
+        step(1, treated, true, own) + step(2, treated, decided, true) + chance[:, :, None]
+        for true, chance in _true_scores(study, truth, seen)
+    ]
+    told[:, treated] = step(0, treated, own) + special.logsumexp(ways, axis=0)
+    told[:, control] = step(3, control, data.scores[control, 2])
     by_person = told.reshape(told.shape[0], -1, ANSWERS if study.tied else 1, nodes.size).sum(axis=2)
     return total + special.logsumexp(by_person + np.log(masses / masses.sum()), axis=2).sum(axis=1)
+
+
+def _true_scores(study: Study, truth: Truth, seen: Array) -> list[tuple[Array, Array]]:
+    """What the true scores may be, and the log chance of what was seen of each, shape (n, answers)."""
+    if not study.misread:
+        return [(seen, np.zeros((truth.rates.shape[0], seen.size)))]
+    sensitivity, specificity = truth.rates.T[:, :, None]
+    right = np.where(seen == 1, sensitivity, 1 - sensitivity)
+    wrong = np.where(seen == 1, 1 - specificity, specificity)
+    return [(np.full(seen.size, true), np.log(chance)) for true, chance in ((1.0, right), (0.0, wrong))]
 
 
 def _log_chance(study: Study, truth: Truth, place: int, eta: Array, score: Array) -> Array:
@@ -290,6 +330,7 @@ def stage_scores(study: Study, plan: Plan, data: Answered) -> rg.StageScores:
         participants=True,
         attrition=(),
         scales={LAST: "ordinal", "own_query": "bounded"},
+        error_rates={READ: LABELLED} if study.misread else {},
         _answers=frame,
         _runs=pd.DataFrame(told, columns=["system", "item", "score", "count"]),
     )
@@ -352,7 +393,8 @@ class Fitted:
         parameters = prior_draws(data.structure, self.study.priors, 1, rng)
         if not self.study.correlated:
             parameters = _without_correlation(parameters)
-        trial = generate(self.study, self.plan, self.truth(data, parameters), rng)
+        truth = self.truth(data, parameters)
+        trial = read(self.study, truth, generate(self.study, self.plan, truth, rng), rng)
         return parameters, trial, int(rng.integers(2**31))
 
     def quantities(self, trial: Answered, draws: Parameters) -> dict[str, Array]:
@@ -386,6 +428,8 @@ class Fitted:
             found |= {f"threshold: {name}": truth.cuts[:, place, -1] for place, name in enumerate(PLACES[3:])}
         if self.study.fractional:
             found["precision: own_query"] = truth.precision
+        if self.study.misread:
+            found |= {"sensitivity": truth.rates[:, 0], "specificity": truth.rates[:, 1]}
         return found
 
 

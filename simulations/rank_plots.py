@@ -18,7 +18,7 @@ from scipy import stats
 
 HERE = Path(__file__).parent
 RANKS, BINS, ALPHA = 100, 10, 0.05
-STUDIES = ("participants", "counts", "uncorrelated", "two_arms", "ordinal", "fractional")
+STUDIES = ("participants", "counts", "uncorrelated", "two_arms", "ordinal", "fractional", "misread")
 NOT_RANKS = ("trial", "divergent")
 SIMULATED = 20_000
 STEP = slice(1, None, 2)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:PyTensor could not link to a BLAS:UserWarning", "ignore:Numba will use object mode:UserWarning"
 )
 FOLDER = Path(__file__).parents[2] / "simulations"
-STUDIES = ("participants", "counts", "uncorrelated", "two_arms", "ordinal", "fractional")
+STUDIES = ("participants", "counts", "uncorrelated", "two_arms", "ordinal", "fractional", "misread")
 OUTSIDE = {"uncorrelated": ["task, items fixed"]}
 LINEAR = ("own_query", "conversation", "decision", "task", "outcome", "gap", "predicted_effect", "realized_effect")
 

@@ -41,7 +41,7 @@ simulations: setup ## coverage and calibration studies, seeded, about four hours
 	$(BIN)/python -P simulations/rank_plots.py
 	$(BIN)/python simulations/rectification.py --trials 2000
 	$(BIN)/python simulations/staged.py --trials 2000 --powers 400
-	$(BIN)/python -P simulations/checks.py --trials 400
+	$(BIN)/python -P simulations/checks.py --trials 120
 	$(BIN)/python simulations/pooling.py --replicates 4000
 	$(BIN)/python simulations/tables.py
 

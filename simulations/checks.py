@@ -2,8 +2,9 @@
 
 Trials of two AI arms and a control arm, randomised, with two answers a participant on ten of one population's items.
 Effects are there, and what each check looks for is not: arms have one distribution of age, region and items; 1 % of
-conversations are missing in every arm; first and later answers have one law; a second measure of the decision has the
-same means; another order of the stages has the same components. Every replicate has a spawned generator of its own.
+conversations are missing in every arm; first and later answers have one law; a second measure of the decision follows
+the first in seven of ten answers and has the same means; another order of the stages has the same components. Every
+replicate has a spawned generator of its own.
 """
 
 import argparse
@@ -28,6 +29,7 @@ ARMS = ("a1", "a2")
 SIZES = (300, 1000)
 SCORE = {"type": "number", "constraints": {"minimum": 0, "maximum": 1}}
 STAGES = ("own_query", "conversation", "decision")
+FOLLOWED = 0.7  # how often the second measure of the decision is the first
 MEANS = {"benchmark": 0.85, "own_query": 0.8, "conversation": 0.65, "decision": 0.4}
 DICTIONARY = {
     "schema": "rctgap/dictionary/1",
@@ -97,11 +99,12 @@ def with_columns(drawn: rg.SimulatedTrial, rng: np.random.Generator) -> pd.DataF
     talked = talked_first(drawn, frame)
     treated = frame["arm"].isin(ARMS)
     means = np.where(treated, MEANS["decision"], 0.47)
+    anew, followed = rng.random(len(frame)) < means, rng.random(len(frame)) < FOLLOWED
     return frame.assign(
         age=frame["participant"].map(age),
         region=frame["participant"].map(region),
         turn=frame.groupby("participant").cumcount() + 1,
-        other_measure=(rng.random(len(frame)) < means).astype(float),
+        other_measure=np.where(followed, frame["decision"], anew.astype(float)),
         talked_first=np.where(treated, (rng.random(len(frame)) < talked).astype(float), np.nan),
     )
 
@@ -142,7 +145,7 @@ def study(sizes: Sequence[int], trials: int, workers: int) -> pd.DataFrame:
 def main() -> None:
     """Run the study."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=400)
+    parser.add_argument("--trials", type=int, default=120)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
     table = study(SIZES, asked.trials, asked.workers)

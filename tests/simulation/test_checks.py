@@ -38,7 +38,7 @@ def test_the_committed_study_has_every_check_on_trials_enough(study, committed, 
     rows = committed[committed["check"] == name]
     assert list(rows["participants"]) == list(study.SIZES)
     assert (rows["applicable"] >= 0.9 * rows["trials"]).all()
-    assert (rows["trials"] >= 400).all()
+    assert (rows["trials"] >= 120).all()
 
 
 @pytest.mark.parametrize("name", TESTED)

@@ -2,6 +2,8 @@
 
 import math
 
+from scipy import stats
+
 from rctgap.check_records import OrderRow
 from rctgap.checks.judged import judged_arms, where
 from rctgap.estimands import ALL_ARMS
@@ -15,16 +17,17 @@ __all__ = ["stage_order"]
 
 type Step = tuple[str, str]
 
+ALPHA = 0.01
 RULE = (
-    "The rule: a warning where a range, in an arm or in all, exceeds its margin, and two standard errors of the "
-    "difference"
+    "The rule: a warning where a range, in an arm or in all, exceeds its margin, and what chance makes of it "
+    f"(p < {ALPHA:g}, adjusted by Bonferroni)"
 )
 
 
 def stage_order(result: GapDecomposition) -> CheckResult:
     """Warn where a component differs between observed orders by more than its margin, and by more than chance.
 
-    Chance: two standard errors of a difference of independent estimates, which is on the safe side.
+    Chance is that of a difference of independent estimates, over all steps of all arms, which is on the safe side.
     """
     chain = () if result.estimates is None else result.estimates.scores.chain.transitions
     ids = ";".join(dict.fromkeys(name for one in chain for name in one.assumptions))
@@ -41,7 +44,8 @@ def stage_order(result: GapDecomposition) -> CheckResult:
         detail = f"{seen} ({orders[0]}); components under other orders are not observed."
         return CheckResult("stage_order", "not_applicable", ids, detail)
     steps = tuple(dict.fromkeys((row.arm, row.transition) for row in rows))
-    apart = [step for step in steps if _range(rows, step) > max(margin_of(result, step[1]), _chance(rows, step))]
+    most = stats.norm.isf(ALPHA / 2 / len(steps))
+    apart = [step for step in steps if _range(rows, step) > max(margin_of(result, step[1]), most * _error(rows, step))]
     average = "Shapley value" if any(row.order == SHAPLEY for row in rows) else "mean over them"
     parts = "; ".join(_told(result, rows, step, average) for step in steps if step[0] == ALL_ARMS or step in apart)
     shown = f" Beyond its margin: {', '.join(step + where(arm) for arm, step in apart)}." if apart else ""
@@ -58,11 +62,11 @@ def _values(rows: list[OrderRow], step: Step) -> list[float]:
     return [_estimate(row) for row in _of(rows, step)]
 
 
-def _chance(rows: list[OrderRow], step: Step) -> float:
-    """Two standard errors of the difference between the largest and the smallest estimate."""
+def _error(rows: list[OrderRow], step: Step) -> float:
+    """Standard error of the difference between the largest and the smallest estimate."""
     mine = _of(rows, step)
     ends = (max(mine, key=_estimate), min(mine, key=_estimate))
-    return 2 * math.hypot(*(row.std_error or 0.0 for row in ends))
+    return math.hypot(*(row.std_error or 0.0 for row in ends))
 
 
 def _estimate(row: OrderRow) -> float:

@@ -145,6 +145,20 @@ def test_components_that_depend_on_the_order_are_warned_about(study, gap, status
     assert ("Beyond its margin: conversation, decision" in found.detail) == (status == "warning")
 
 
+@pytest.mark.parametrize(("error", "status"), [(0.03, "pass"), (0.01, "warning")])
+def test_a_range_that_chance_explains_passes_though_it_exceeds_the_margin(study, error, status):
+    """8 points apart, margin 5: 1.9 or 5.7 standard errors; 2.9 are needed over three steps of one arm."""
+    result = filled(study, study.simulated(people=20).assign(own_decision=1.0), cells=CELLS)
+    names = tuple(dict.fromkeys(row.order for row in result.orders if row.estimate is not None and row.transition))
+    assert names
+    rows = tuple(
+        replace(row, estimate=0.08 * (row.order == names[0]), std_error=error)
+        for row in result.orders
+        if row.estimate is not None and row.transition
+    )
+    assert stage_order(replace(result, orders=rows)).status == status
+
+
 def test_one_order_is_said_to_be_the_only_one_observed(study):
     found = stage_order(filled(study, study.simulated()))
     assert found.status == "not_applicable"
